@@ -1,0 +1,232 @@
+"""The stand-in as a whole: three listeners (HTTP, HTTPS, control) around one account, and the methods tests call.
+
+The control listener serves the page and `/_control` only by habit: it is the same application, but no fault of the
+connection ever touches it, so that a refusing Cronitor can still be asked what it saw.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from socket import socket
+from ssl import SSLContext
+from threading import RLock, Timer
+from types import TracebackType
+from typing import Any, Self
+
+from tests.cronitor.account import Account, Behaviour
+from tests.cronitor.app import create_app
+from tests.cronitor.certificates import server_context
+from tests.cronitor.control import control
+from tests.cronitor.events import Kind
+from tests.cronitor.faults import Fault, FaultKind
+from tests.cronitor.recording import Expectation, Found, Recorded
+from tests.cronitor.runs import Run
+from tests.cronitor.server import Listener, bind
+
+REOPEN_WITHIN = 10.0  # seconds in which a port that was closed by a fault is ours again
+WhatToWaitFor = str | Callable[[Run], bool]
+
+
+class ProtocolBrokenError(AssertionError):
+    """The protocol was broken in ways the test did not declare."""
+
+
+class NotHeardError(AssertionError):
+    """What a test waited for did not come."""
+
+
+def matcher(wanted: WhatToWaitFor) -> Callable[[Run], bool]:
+    """A series stands for its verdict; else a run must satisfy the predicate."""
+    if isinstance(wanted, str):
+        return lambda run: run.series == wanted and bool(run.verdict)
+    return wanted
+
+
+def not_heard(wanted: WhatToWaitFor, timeout: float, runs: Sequence[Run]) -> NotHeardError:
+    what = f"series {wanted}" if isinstance(wanted, str) else "the run that the predicate describes"
+    heard = "\n".join(f"  {run}" for run in runs) or "  nothing"
+    return NotHeardError(f"{what} was not heard of within {timeout:g} s; heard was:\n{heard}")
+
+
+def demand_clean(violations: Sequence[Found]) -> None:
+    if violations:
+        raise ProtocolBrokenError("\n".join(["the protocol was broken:", *(f"  {one}" for one in violations)]))
+
+
+class StandIn:
+    """Runs from `start` to `stop`, or as a context manager. HTTPS needs a directory for its certificates."""
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        https_port: int = 0,
+        control_port: int = 0,
+        directory: Path | None = None,
+        names: Sequence[str] = (),
+        keys: Mapping[str, str] | None = None,
+        behaviour: Behaviour | None = None,
+        clock: Callable[[], float] = time.time,
+        page_socket: socket | None = None,
+    ) -> None:
+        self.account = Account(keys=keys or {}, clock=clock, behaviour=behaviour or Behaviour())
+        self.directory = directory
+        self._host = host
+        self._ports = {"http": port, "https": https_port, "control": control_port}
+        self._names = [host, *names] if host not in ("0.0.0.0", "::") else names
+        self._context: SSLContext | None = None
+        self._page_socket = page_socket
+        self._listeners: dict[str, Listener] = {}
+        self._doors = RLock()
+        self._timers: list[Timer] = []
+        self._app = create_app(self.account)
+        self._app.register_blueprint(control(self))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        if self.directory is not None:
+            self._context = server_context(self.directory, self._names)
+        try:
+            for name in ("http", "https", "control"):
+                self._listen(name)
+        except OSError:
+            self.stop()
+            raise
+        if self._page_socket is not None:  # bound by whoever started us, perhaps in another network
+            self._listeners["page"] = Listener(self._page_socket, self._app)
+
+    def stop(self) -> None:
+        with self._doors:
+            for timer in self._timers:
+                timer.cancel()
+            self.account.recording.close()
+            for name in list(self._listeners):
+                self._listeners.pop(name).stop()
+
+    @property
+    def url(self) -> str:
+        """For telemetry as it is; the monitors API is under `/api`."""
+        return self._address("http", "http")
+
+    @property
+    def https_url(self) -> str:
+        return self._address("https", "https")
+
+    @property
+    def control_url(self) -> str:
+        return self._address("http", "control")
+
+    @property
+    def ca_file(self) -> Path:
+        if self.directory is None:
+            raise ValueError("a stand-in without a directory has no HTTPS")
+        return self.directory / "ca.crt"
+
+    def fault(self, fault: Fault | str, **more: Any) -> None:
+        """Adds a fault to the script: `fault("status", status=503, times=2, surface="telemetry")`."""
+        added = fault if isinstance(fault, Fault) else Fault.from_json({"kind": fault, **more})
+        with self.account.lock:
+            self.account.faults.add(added, self.account.clock())
+        if added.kind is FaultKind.REFUSE and added.times is None:
+            self._set_doors()
+            if added.seconds is not None:
+                timer = Timer(added.seconds, self._set_doors)
+                timer.daemon = True
+                self._timers.append(timer)
+                timer.start()
+
+    def clear_faults(self) -> None:
+        with self.account.lock:
+            self.account.faults.clear()
+        self._set_doors()
+
+    def faults(self) -> list[dict[str, Any]]:
+        with self.account.lock:
+            return self.account.faults.as_json(self.account.clock())
+
+    def runs(self) -> list[Run]:
+        return self.account.runs()
+
+    def requests(self) -> list[Recorded]:
+        return self.account.recording.all()
+
+    def monitors(self) -> list[dict[str, Any]]:
+        with self.account.lock:
+            return self.account.monitors.listed()
+
+    def wait_for(self, wanted: WhatToWaitFor, timeout: float = 30.0) -> Run:
+        """The first run that matches: a series once it has a verdict, or whatever the predicate says."""
+        matches = matcher(wanted)
+        found = self.account.recording.wait_for(
+            lambda: next((run for run in self.runs() if matches(run)), None), timeout
+        )
+        if found is None:
+            raise not_heard(wanted, timeout, self.runs())
+        return found
+
+    def expect(self, kind: Kind | str, series: str = "", monitor: str = "") -> None:
+        """Declares violations that the test brings about on purpose, past or to come."""
+        self.account.recording.expect(Expectation(Kind(kind), series, monitor))
+
+    def violations(self, *, unexpected_only: bool = True) -> list[Found]:
+        return self.account.recording.violations(unexpected_only=unexpected_only)
+
+    def assert_clean(self) -> None:
+        demand_clean(self.violations())
+
+    def reset(self) -> None:
+        """As new: no requests, monitors, faults or expectations."""
+        self.clear_faults()
+        self.account.reset()
+
+    def _address(self, scheme: str, name: str) -> str:
+        if not self._ports[name]:
+            raise ValueError(f"the stand-in does not serve {name}")
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)
+        return f"{scheme}://{host}:{self._ports[name]}"
+
+    def _listen(self, name: str) -> None:
+        context = self._context if name == "https" else None
+        if name in self._listeners or (name == "https" and context is None):
+            return
+        bound = bind(self._host, self._ports[name])
+        self._ports[name] = bound.getsockname()[1]
+        refuses = (lambda: False) if name == "control" else self._refuses
+        self._listeners[name] = Listener(bound, self._app, context, refuses)
+
+    def _refuses(self) -> bool:
+        with self.account.lock:
+            return self.account.faults.refuses(self.account.clock())
+
+    def _set_doors(self) -> None:
+        """Closes or opens the listening sockets as the faults in force want it."""
+        with self._doors:
+            if not self._listeners:
+                return  # not started, or stopped
+            with self.account.lock:
+                closed = self.account.faults.closed(self.account.clock())
+            for name in ("http", "https"):
+                if not closed:
+                    self._reopen(name)
+                elif name in self._listeners:
+                    self._listeners.pop(name).stop()
+
+    def _reopen(self, name: str) -> None:
+        """Somebody's outgoing connection may hold the port for a moment."""
+        deadline = time.monotonic() + REOPEN_WITHIN
+        while True:
+            try:
+                return self._listen(name)
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)

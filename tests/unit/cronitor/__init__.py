@@ -1,0 +1,1 @@
+"""The stand-in's own tests: real HTTP on the loopback interface."""
