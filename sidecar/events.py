@@ -1,0 +1,67 @@
+"""What is told to Cronitor, as values, and the query string they become. Pure.
+
+Parameters as in Cronitor's telemetry API (https://cronitor.io/docs/telemetry-api); `stamp` is sent by all of
+its own clients.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+MESSAGE_LIMIT = 2000
+"""Characters of `message` that Cronitor keeps (documented)."""
+
+
+class State(Enum):
+    """The `state` of a telemetry event."""
+
+    RUN = "run"
+    COMPLETE = "complete"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a run. `stamp` is Unix seconds, `duration` seconds.
+
+    `stuck` marks the one `fail` that a later `complete` may clear: the start of a container that hangs.
+    """
+
+    state: State
+    stamp: float
+    message: str = ""
+    status_code: int | None = None
+    duration: float | None = None
+    error_count: int | None = None
+    stuck: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What every event of a run has in common. `series` is the Job's UID, `host` the node's name."""
+
+    series: str
+    env: str = ""
+    host: str = ""
+
+
+def query(event: Event, identity: Identity) -> list[tuple[str, str]]:
+    """The parameters of the telemetry request, in a stable order; what is unknown is left out."""
+    parameters = [
+        ("state", event.state.value),
+        ("series", identity.series),
+        ("stamp", f"{event.stamp:.3f}"),
+    ]
+    if event.status_code is not None:
+        parameters.append(("status_code", str(event.status_code)))
+    if event.duration is not None:
+        parameters.append(("metric", f"duration:{event.duration:.3f}"))
+    if event.error_count is not None:
+        parameters.append(("metric", f"error_count:{event.error_count}"))
+    for name, text in (
+        ("env", identity.env),
+        ("host", identity.host),
+        ("message", event.message[:MESSAGE_LIMIT]),
+    ):
+        if text:
+            parameters.append((name, text))
+    return parameters

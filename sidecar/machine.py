@@ -1,0 +1,344 @@
+"""Decides what the sidecar tells, from what the API shows of its pod. Pure: no clock, no network, no environment.
+
+`observe(progress, pod, now, rules)` is called for every watch event, and again at `Step.wake_at`. It gives the
+next progress and the events to tell, in order. The transition table, rows tried from the top; the first row
+that applies ends the observation, but for the first, which lets the others go on:
+
+| in phase | what the pod shows | tells | next phase |
+|---|---|---|---|
+| WAITING | a watched container has started | `run` with its `startedAt`, if `run` is ours to tell | RUNNING |
+| TOLD, LEFT | anything | nothing | same |
+| WAITING, RUNNING | being deleted, now past the Job's deadline | `fail` DeadlineExceeded, no code | TOLD |
+| WAITING, RUNNING | being deleted, not past a deadline | nothing | LEFT |
+| WAITING, RUNNING | `Ready` is false for `PodFailed` | nothing | LEFT |
+| WAITING, RUNNING | `OnFailure`, restarts have reached the limit | `fail`, code of the newest failure | TOLD |
+| RUNNING | every watched container ended with 0, a deadline is near | nothing | LEFT |
+| RUNNING | every watched container ended with 0, one may restart in place | nothing | same |
+| RUNNING | every watched container ended with 0 | `complete` | TOLD |
+| RUNNING | `Never`, the attempt failed, a container may restart in place | nothing | same |
+| RUNNING | `Never`, the attempt failed, retries are left | nothing | LEFT |
+| RUNNING | `Never`, the attempt failed, none is left | `fail`, code of the first failure | TOLD |
+| WAITING, RUNNING | a start has been stuck for the threshold | `fail` with the reason, no code, once | same |
+| WAITING, RUNNING | a start is stuck for less | nothing; wakes when the threshold is over | same |
+
+The attempt has failed when an init container ended with another code than 0, or when one of the watched containers
+did and all containers that count have ended. What is not ours to tell (`Rules.tells`) turns TOLD into LEFT. A
+failure that follows a stuck start is the same failure: TOLD, and nothing is told again.
+
+LEFT means: the controller's to tell, from the Job's own conditions. The reason is in `Progress.left`.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from sidecar.events import Event, State
+from sidecar.journal import Journal
+from sidecar.pod import Container, Kind, Pod, Running, Terminated, Waiting
+
+STUCK_REASONS = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "CreatePodSandboxError",
+        "PreCreateHookError",
+        "PreStartHookError",
+        "PostStartHookError",
+        "RunContainerError",
+    }
+)
+"""Reasons to wait that do not heal by themselves (kubelet: images/types.go, kuberuntime/kuberuntime_container.go)."""
+
+DEADLINE_MARGIN = 5.0
+"""Seconds before a deadline in which a `complete` is left to the controller: the pod's end comes 2-3 s after."""
+
+IMPLIED_REASONS = frozenset({"", "Completed", "Error"})
+"""Reasons that say no more than the exit code beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What admission decided for this pod. `tells` holds the states that are the sidecar's to tell."""
+
+    tells: frozenset[State]
+    backoff_limit: int = 6
+    failed_before: int = 0
+    job_deadline_seconds: int | None = None
+    job_started_at: float | None = None
+    run_started_at: float | None = None
+    containers: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()
+    stuck_seconds: float = 120.0
+    manual: bool = False
+
+
+class Phase(Enum):
+    """How far the run has come in this pod: see the table above."""
+
+    WAITING = auto()
+    RUNNING = auto()
+    TOLD = auto()
+    LEFT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the sidecar remembers between observations. Times are Unix seconds."""
+
+    phase: Phase = Phase.WAITING
+    started_at: float | None = None
+    stuck_since: float | None = None
+    stuck_told: bool = False
+    left: str = ""
+
+    @property
+    def settled(self) -> bool:
+        return self.phase in (Phase.TOLD, Phase.LEFT)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    progress: Progress
+    events: tuple[Event, ...] = ()
+    wake_at: float | None = None
+
+
+def recover(journal: Journal, rules: Rules) -> Progress:
+    """The progress that the journal of an earlier incarnation of this sidecar tells of."""
+    progress = Progress(started_at=rules.run_started_at)
+    for event in (entry.event for entry in journal.entries):
+        match event:
+            case Event(stuck=True):
+                progress = replace(progress, stuck_told=True)
+            case Event(state=State.RUN):
+                progress = replace(progress, phase=Phase.RUNNING, started_at=event.stamp)
+            case _:
+                progress = replace(progress, phase=Phase.TOLD)
+    return progress
+
+
+def observe(progress: Progress, pod: Pod, now: float, rules: Rules) -> Step:
+    """Decide on one view of the pod. `now` is Unix seconds."""
+    watched = watched_containers(pod, rules)
+    start = _started(progress, watched, rules)
+    progress = start.progress
+    if progress.settled:
+        return start
+    step = (
+        _killed(progress, pod, watched, now, rules)
+        or _out_of_restarts(progress, pod, watched, now, rules)
+        or _completed(progress, pod, watched, now, rules)
+        or _failed(progress, pod, watched, now, rules)
+        or _stuck(progress, pod, watched, now, rules)
+    )
+    return replace(step, events=(*start.events, *step.events))
+
+
+def watched_containers(pod: Pod, rules: Rules) -> tuple[Container, ...]:
+    """Those whose starts and exits make the run: not ours, no native sidecar, chosen, not ignored."""
+    candidates = [c for c in pod.containers if c.kind in (Kind.INIT, Kind.REGULAR) and c.name not in rules.ignored]
+    chosen = tuple(c for c in candidates if c.name in rules.containers)
+    return chosen or tuple(candidates)
+
+
+def all_ended(pod: Pod) -> bool:
+    """Whether the kubelet has nothing left to run in this pod but native sidecars, so that it ends them now."""
+    if pod.restart_policy == "Never" and any(_ended_badly(c) for c in pod.containers if c.kind is Kind.INIT):
+        return True
+    final_codes = (0,) if pod.restart_policy == "OnFailure" else range(-(2**31), 2**31)
+    return bool(pod.regular) and all(
+        isinstance(c.state, Terminated) and c.state.exit_code in final_codes and not c.restarts_in_place
+        for c in pod.regular
+    )
+
+
+def _started(progress: Progress, watched: tuple[Container, ...], rules: Rules) -> Step:
+    starts = [c.first_known_start for c in watched]
+    known = [start for start in starts if start is not None]
+    if progress.phase is not Phase.WAITING or not known:
+        return Step(progress)
+    started_at = min([*known, *([rules.run_started_at] if rules.run_started_at else [])])
+    progress = replace(progress, phase=Phase.RUNNING, started_at=started_at)
+    if State.RUN not in rules.tells:
+        return Step(progress)
+    return Step(progress, (Event(State.RUN, started_at, "manual" if rules.manual else ""),))
+
+
+def _killed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: float, rules: Rules) -> Step | None:
+    if pod.deletion_requested_at is not None:
+        deadline = _job_deadline(pod, rules)
+        if deadline is None or now < deadline:
+            return _leave(progress, "the pod is being deleted")
+        stamp = pod.deletion_requested_at
+        return _fail(progress, stamp, f"DeadlineExceeded · {_told(pod, watched, rules)}", None, pod, rules)
+    if pod.failed_by_kubelet:
+        return _leave(progress, "the kubelet has failed the pod")
+    return None
+
+
+def _out_of_restarts(
+    progress: Progress, pod: Pod, watched: tuple[Container, ...], now: float, rules: Rules
+) -> Step | None:
+    # Job controller, pastBackoffLimitOnFailure: a limit of 0 is passed by the first restart, any other one is
+    # reached; the pod is then deleted, whatever its last attempt would have come to.
+    if pod.restart_policy != "OnFailure" or pod.restarts < max(rules.backoff_limit, 1):
+        return None
+    ends = [end for c in watched for end in (c.state, c.last) if isinstance(end, Terminated) and end.exit_code != 0]
+    newest = max(ends, key=lambda end: end.finished_at or 0, default=None)
+    code = newest.exit_code if newest else None
+    stamp = (newest.finished_at if newest else None) or now
+    return _fail(progress, stamp, _told(pod, watched, rules), code, pod, rules)
+
+
+def _completed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: float, rules: Rules) -> Step | None:
+    ends = [c.state for c in watched if isinstance(c.state, Terminated) and c.state.exit_code == 0]
+    if len(ends) < len(watched) or not ends:
+        return None
+    if any(c.restarts_in_place for c in watched):
+        return Step(progress)
+    deadline = _nearest_deadline(pod, rules)
+    if deadline is not None and now > deadline - DEADLINE_MARGIN:
+        return _leave(progress, "the containers ended close to a deadline")
+    if State.COMPLETE not in rules.tells:
+        return _leave(progress, "complete is not the sidecar's to tell")
+    stamp = max((end.finished_at for end in ends if end.finished_at is not None), default=now)
+    event = Event(
+        State.COMPLETE,
+        stamp,
+        _told(pod, watched, rules),
+        status_code=0,
+        duration=_duration(progress, stamp),
+        error_count=_failed_attempts(pod, rules),
+    )
+    return Step(replace(progress, phase=Phase.TOLD), (event,))
+
+
+def _failed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: float, rules: Rules) -> Step | None:
+    if pod.restart_policy == "OnFailure" or not _attempt_failed(pod, watched, rules):
+        return None
+    if any(c.restarts_in_place for c in pod.containers):
+        return Step(progress)
+    if rules.failed_before < rules.backoff_limit:
+        return _leave(progress, "the attempt failed, retries are left")
+    counting = [c for c in pod.containers if c.kind is Kind.INIT or c in watched]
+    first = first_failure(counting)
+    ends = [c.state.finished_at for c in counting if isinstance(c.state, Terminated)]
+    stamp = max((end for end in ends if end is not None), default=now)
+    code = first.state.exit_code if first and isinstance(first.state, Terminated) else None
+    return _fail(progress, stamp, _told(pod, watched, rules), code, pod, rules)
+
+
+def _stuck(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: float, rules: Rules) -> Step:
+    # An init container that hangs, a native sidecar's too, keeps the watched ones from starting.
+    blocking = [c for c in pod.containers if c in watched or c.kind in (Kind.INIT, Kind.NATIVE_SIDECAR)]
+    stuck = next((c for c in blocking if isinstance(c.state, Waiting) and c.state.reason in STUCK_REASONS), None)
+    if stuck is None:
+        return Step(replace(progress, stuck_since=None))
+    since = progress.stuck_since if progress.stuck_since is not None else now
+    progress = replace(progress, stuck_since=since)
+    if progress.stuck_told or State.FAIL not in rules.tells:
+        return Step(progress)
+    due = since + rules.stuck_seconds
+    if now < due:
+        return Step(progress, wake_at=due)
+    assert isinstance(stuck.state, Waiting)
+    detail = f": {stuck.state.message}" if stuck.state.message else ""
+    message = f"{_attempt(pod, rules)} · {stuck.name} {stuck.state.reason}{detail}"
+    event = Event(State.FAIL, now, message, stuck=True)
+    return Step(replace(progress, stuck_told=True), (event,))
+
+
+def first_failure(containers: list[Container]) -> Container | None:
+    """The container that failed first: by `finishedAt`, ties by their order in the spec."""
+    failed = [c for c in containers if _ended_badly(c)]
+    return min(failed, key=_finished_at, default=None)
+
+
+def _finished_at(container: Container) -> float:
+    ended = container.state
+    return ended.finished_at if isinstance(ended, Terminated) and ended.finished_at is not None else float("inf")
+
+
+def _attempt_failed(pod: Pod, watched: tuple[Container, ...], rules: Rules) -> bool:
+    if any(_ended_badly(c) for c in pod.containers if c.kind is Kind.INIT):
+        return True
+    counting = watched if _selective(pod, watched) else pod.regular
+    return any(_ended_badly(c) for c in watched) and all(isinstance(c.state, Terminated) for c in counting)
+
+
+def _selective(pod: Pod, watched: tuple[Container, ...]) -> bool:
+    """Whether some regular container does not count, so that the watched set alone decides."""
+    return any(c not in watched for c in pod.regular)
+
+
+def _ended_badly(container: Container) -> bool:
+    return isinstance(container.state, Terminated) and container.state.exit_code != 0
+
+
+def _fail(progress: Progress, stamp: float, message: str, code: int | None, pod: Pod, rules: Rules) -> Step:
+    if progress.stuck_told:
+        return Step(replace(progress, phase=Phase.TOLD))
+    if State.FAIL not in rules.tells:
+        return _leave(progress, "fail is not the sidecar's to tell")
+    event = Event(
+        State.FAIL,
+        stamp,
+        message,
+        status_code=code,
+        duration=_duration(progress, stamp),
+        error_count=_failed_attempts(pod, rules) + (pod.restart_policy != "OnFailure"),
+    )
+    return Step(replace(progress, phase=Phase.TOLD), (event,))
+
+
+def _leave(progress: Progress, reason: str) -> Step:
+    return Step(replace(progress, phase=Phase.LEFT, left=reason))
+
+
+def _duration(progress: Progress, stamp: float) -> float | None:
+    return None if progress.started_at is None else max(0.0, stamp - progress.started_at)
+
+
+def _job_deadline(pod: Pod, rules: Rules) -> float | None:
+    if rules.job_deadline_seconds is None:
+        return None
+    return (rules.job_started_at or pod.created_at) + rules.job_deadline_seconds
+
+
+def _nearest_deadline(pod: Pod, rules: Rules) -> float | None:
+    job = _job_deadline(pod, rules)
+    own = None if pod.active_deadline_seconds is None else pod.created_at + pod.active_deadline_seconds
+    return min((deadline for deadline in (job, own) if deadline is not None), default=None)
+
+
+def _failed_attempts(pod: Pod, rules: Rules) -> int:
+    """Attempts that have failed before the present one."""
+    return rules.failed_before + (pod.restarts if pod.restart_policy == "OnFailure" else 0)
+
+
+def _attempt(pod: Pod, rules: Rules) -> str:
+    attempt = f"attempt {_failed_attempts(pod, rules) + 1}/{rules.backoff_limit + 1}"
+    return f"manual · {attempt}" if rules.manual else attempt
+
+
+def _told(pod: Pod, watched: tuple[Container, ...], rules: Rules) -> str:
+    """The message of a verdict, such as `attempt 3/7 · app 137 OOMKilled · helper 0`."""
+    return " · ".join([_attempt(pod, rules), *(_standing(container) for container in watched)])
+
+
+def _standing(container: Container) -> str:
+    match container.state, container.last:
+        case (Terminated() as end, _) | (_, Terminated() as end):
+            reason = "" if end.reason in IMPLIED_REASONS else f" {end.reason}"
+            return f"{container.name} {end.exit_code}{reason}"
+        case Running(), _:
+            return f"{container.name} running"
+        case Waiting(reason=reason), _:
+            return f"{container.name} {reason or 'not started'}"
+    raise AssertionError("unreachable: the states are matched above")

@@ -1,0 +1,200 @@
+"""The sidecar's one loop: views of the pod, acknowledgements and SIGTERM come in, events and the journal go out.
+
+Every decision is `machine.observe`'s; here is when to ask it, when to write the journal (before each send and after
+each acknowledgement) and when to leave.
+"""
+
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sidecar import journal as journals
+from sidecar.events import Event
+from sidecar.journal import Delivery, Journal
+from sidecar.log import Log
+from sidecar.machine import Phase, Progress, all_ended, observe, recover
+from sidecar.pod import Container, Pod, Running, Terminated, parse
+from sidecar.settings import Settings
+
+SIBLINGS_SECONDS = 2.0
+"""After SIGTERM the siblings' ends may still be under way to the API (measured: -0.9 to +0.7 s)."""
+DELIVERY_SECONDS = 5.0
+SHORT_GRACE_DELIVERY_SECONDS = 1.5
+LOST_SIGTERM_SECONDS = 3.0
+"""SIGTERM before the handler stood is lost to a PID 1: that long after all ended, the pod's end is taken as told."""
+STALE_VIEW_SECONDS = 10.0
+"""How long an incarnation waits for the API to show itself, before it believes that there was none before it."""
+START_TOLERANCE_SECONDS = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A view of the pod from the watch."""
+
+    pod: dict[str, Any]
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    event: Event
+    delivery: Delivery
+
+
+Incoming = Seen | Delivered | None
+"""What comes in; None stands for SIGTERM, so that its handler needs no import."""
+
+
+def delivery_limit(grace_seconds: float) -> float:
+    """Seconds after SIGTERM that may be spent on delivery, since the pod's end waits for it."""
+    if grace_seconds <= 2:
+        return SHORT_GRACE_DELIVERY_SECONDS
+    return min(DELIVERY_SECONDS, grace_seconds - 1)
+
+
+def earlier_journal(own: Container | None, process_started_at: float) -> Journal | None:
+    """What the incarnation before this one wrote, empty if there was none; None while the API shows an old view."""
+    match own:
+        case Container(state=Terminated() as ended):
+            return journals.decode(ended.message)
+        case Container(state=Running(started_at), last=last):
+            if started_at < process_started_at - START_TOLERANCE_SECONDS:
+                return None
+            return journals.decode(last.message) if last else Journal()
+        case Container(last=Terminated() as last):
+            return journals.decode(last.message)
+    return Journal()
+
+
+class Reporter:
+    """Runs until the pod's work is told, or left to the controller, and SIGTERM has come."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        log: Log,
+        inbox: "queue.SimpleQueue[Incoming]",
+        send: Callable[[Event], None],
+        hurry: Callable[[], None],
+        process_started_at: float,
+    ) -> None:
+        self._settings, self._log, self._inbox = settings, log, inbox
+        self._send, self._hurry = send, hurry
+        self._process_started_at = process_started_at
+        self._progress = Progress(started_at=settings.rules.run_started_at)
+        self._journal = Journal()
+        self._recovered = False
+        self._first_view_at: float | None = None
+        self._pod: Pod | None = None
+        self._wake_at: float | None = None
+        self._stopped_at: float | None = None
+        self._ended_at: float | None = None
+
+    def run(self) -> None:
+        while not self._may_leave():
+            try:
+                incoming = self._inbox.get(timeout=self._patience())
+            except queue.Empty:
+                self._look_again()
+                continue
+            match incoming:
+                case Seen(pod, deleted):
+                    self._view(pod, deleted)
+                case Delivered(event, delivery):
+                    self._write(self._journal.with_delivery(event, delivery))
+                case None:
+                    self._log.info("sigterm", phase=self._progress.phase.name.lower())
+                    self._stopped_at = self._stopped_at or time.monotonic()
+                    self._hurry()
+        self._leave()
+
+    def _view(self, raw: dict[str, Any], deleted: bool) -> None:
+        pod = parse(raw)
+        if deleted and pod.deletion_requested_at is None:
+            pod = replace(pod, deletion_requested_at=time.time())
+        self._pod = pod
+        if not self._recovered and not self._recover(pod):
+            return
+        self._look_again()
+
+    def _recover(self, pod: Pod) -> bool:
+        now = time.monotonic()
+        self._first_view_at = self._first_view_at or now
+        found = earlier_journal(pod.own, self._process_started_at)
+        if found is None:
+            if now - self._first_view_at < STALE_VIEW_SECONDS:
+                self._wake_at = time.time() + 1
+                return False
+            found = Journal()
+        self._recovered = True
+        if found.entries:
+            self._log.info("journal_recovered", entries=len(found.entries), pending=len(found.pending))
+            self._progress = recover(found, self._settings.rules)
+            self._write(found)
+            for event in found.pending:
+                self._send(event)
+        return True
+
+    def _look_again(self) -> None:
+        """Ask the machine about the newest view of the pod, at the present time."""
+        pod = self._pod
+        if pod is None or (not self._recovered and not self._recover(pod)):
+            return
+        before = self._progress
+        step = observe(before, pod, time.time(), self._settings.rules)
+        self._progress, self._wake_at = step.progress, step.wake_at
+        for event in step.events:
+            self._log.info("seen", state=event.state.value, stamp=event.stamp, detail=event.message)
+            self._write(self._journal.with_event(event))
+            self._send(event)
+        if step.progress.phase is Phase.LEFT and before.phase is not Phase.LEFT:
+            self._leave_to_controller(step.progress.left)
+        if all_ended(pod) and self._ended_at is None:
+            self._ended_at = time.monotonic()
+
+    def _leave_to_controller(self, reason: str) -> None:
+        self._log.info("left_to_controller", reason=reason)
+        self._write(replace(self._journal, left=reason))
+
+    def _write(self, journal: Journal) -> None:
+        self._journal = journal
+        try:
+            self._settings.termination_log.write_bytes(journals.encode(journal))
+        except OSError as error:
+            self._log.error("journal_not_written", error=type(error).__name__, detail=error.strerror)
+
+    def _ending_since(self) -> float | None:
+        """When SIGTERM came, or should have come: it is lost to a process that has no handler yet."""
+        if self._stopped_at is not None:
+            return self._stopped_at
+        if self._ended_at is not None and time.monotonic() - self._ended_at > LOST_SIGTERM_SECONDS:
+            return self._ended_at + LOST_SIGTERM_SECONDS
+        return None
+
+    def _may_leave(self) -> bool:
+        since = self._ending_since()
+        if since is None:
+            return False
+        elapsed = time.monotonic() - since
+        if elapsed >= delivery_limit(self._settings.grace_seconds):
+            return True
+        decided = self._progress.settled or elapsed >= SIBLINGS_SECONDS
+        return decided and not self._journal.pending
+
+    def _patience(self) -> float | None:
+        """Seconds until something must be looked at again though nothing comes in."""
+        if self._ending_since() is not None:
+            return 0.1
+        waits = [self._wake_at - time.time()] if self._wake_at is not None else []
+        if self._ended_at is not None:
+            waits.append(self._ended_at + LOST_SIGTERM_SECONDS - time.monotonic())
+        return max(0.05, min(waits)) if waits else None
+
+    def _leave(self) -> None:
+        if not self._progress.settled:
+            self._leave_to_controller("the pod ended before its containers were seen to end")
+        elif self._journal.pending and not self._journal.left:
+            self._leave_to_controller("not delivered before the pod's end")
+        self._log.info("leaving", pending=len(self._journal.pending))

@@ -1,0 +1,143 @@
+"""The sidecar's settings: environment variables that admission wrote, read once at start.
+
+The names are the contract with `webhook/admission/inject.py`; tests/contract holds both sides to it.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from sidecar.events import Identity, State
+from sidecar.machine import Rules
+
+MOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+TERMINATION_LOG = Path("/dev/termination-log")
+
+
+T = TypeVar("T")
+N = TypeVar("N", int, float)
+
+
+class SettingsError(Exception):
+    """A setting cannot be used; the message names it, its value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`grace_seconds` is the pod's termination grace period; paths are those of the mounted volume."""
+
+    telemetry_url: str
+    monitor_key: str
+    identity: Identity
+    rules: Rules
+    namespace: str
+    pod: str
+    api_server: str
+    grace_seconds: float
+    mount: Path
+    termination_log: Path
+    proxy: str
+    no_proxy: str
+    log_level: str
+
+    @property
+    def token_file(self) -> Path:
+        return self.mount / "token"
+
+    @property
+    def api_ca_file(self) -> Path:
+        return self.mount / "ca.crt"
+
+    @property
+    def telemetry_key_file(self) -> Path:
+        return self.mount / "telemetry-key"
+
+    @property
+    def extra_ca_file(self) -> Path:
+        return self.mount / "cronitor-ca.crt"
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check every setting. Raises SettingsError on the first that cannot be used."""
+    read = _Reader(environment)
+    rules = Rules(
+        tells=frozenset(read.each("CRONITOR_TELLS", State, "run, complete, fail")),
+        backoff_limit=read.number("CRONITOR_BACKOFF_LIMIT", int, 6),
+        failed_before=read.number("CRONITOR_FAILED_ATTEMPTS", int, 0),
+        job_deadline_seconds=read.optional("CRONITOR_JOB_DEADLINE_SECONDS", int),
+        job_started_at=read.optional("CRONITOR_JOB_STARTED_AT", float),
+        run_started_at=read.optional("CRONITOR_RUN_STARTED_AT", float),
+        containers=frozenset(read.each("CRONITOR_CONTAINERS", str, "container names")),
+        ignored=frozenset(read.each("CRONITOR_IGNORE_CONTAINERS", str, "container names")),
+        stuck_seconds=read.number("CRONITOR_STUCK_SECONDS", float, 120.0),
+        manual=read.text("CRONITOR_MANUAL", "false") == "true",
+    )
+    host = read.required("KUBERNETES_SERVICE_HOST")
+    port = read.text("KUBERNETES_SERVICE_PORT", "443")
+    url = read.required("CRONITOR_TELEMETRY_URL").rstrip("/")
+    if not url.startswith(("https://", "http://")):
+        raise SettingsError(f"CRONITOR_TELEMETRY_URL={url!r}: must begin with https:// or http://")
+    return Settings(
+        telemetry_url=url,
+        monitor_key=read.required("CRONITOR_MONITOR_KEY"),
+        identity=Identity(
+            series=read.required("CRONITOR_SERIES"),
+            env=read.text("CRONITOR_ENV"),
+            host=read.text("CRONITOR_NODE_NAME"),
+        ),
+        rules=rules,
+        namespace=read.required("CRONITOR_POD_NAMESPACE"),
+        pod=read.required("CRONITOR_POD_NAME"),
+        api_server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+        grace_seconds=read.number("CRONITOR_GRACE_SECONDS", float, 30.0),
+        mount=Path(read.text("CRONITOR_MOUNT", str(MOUNT))),
+        termination_log=Path(read.text("CRONITOR_TERMINATION_LOG", str(TERMINATION_LOG))),
+        proxy=read.text("HTTPS_PROXY" if url.startswith("https") else "HTTP_PROXY"),
+        no_proxy=read.text("NO_PROXY"),
+        log_level=read.one_of("CRONITOR_LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
+    )
+
+
+class _Reader:
+    """Typed reads of one environment, with errors that name variable, value and what is allowed."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def text(self, name: str, default: str = "") -> str:
+        return self._environment.get(name, "") or default
+
+    def required(self, name: str) -> str:
+        if not (text := self.text(name)):
+            raise SettingsError(f"{name} is not set: it must have a value")
+        return text
+
+    def number(self, name: str, kind: Callable[[str], N], default: N) -> N:
+        found = self.optional(name, kind)
+        return default if found is None else found
+
+    def optional(self, name: str, kind: Callable[[str], N]) -> N | None:
+        if not (text := self.text(name)):
+            return None
+        try:
+            number = kind(text)
+        except ValueError:
+            number = None
+        if number is None or number < 0:
+            raise SettingsError(f"{name}={text!r}: must be a number of 0 or more")
+        return number
+
+    def one_of(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        if (text := self.text(name, default)) not in allowed:
+            raise SettingsError(f"{name}={text!r}: must be one of {', '.join(allowed)}")
+        return text
+
+    def each(self, name: str, kind: Callable[[str], T], allowed: str) -> list[T]:
+        """A comma-separated list; an empty one is allowed."""
+        words = [word.strip() for word in self.text(name).split(",") if word.strip()]
+        try:
+            return [kind(word) for word in words]
+        except ValueError:
+            raise SettingsError(f"{name}={self.text(name)!r}: must list some of {allowed}") from None

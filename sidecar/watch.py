@@ -1,0 +1,119 @@
+"""Watches the one pod that the sidecar runs in, for as long as it lives.
+
+A single WATCH from `resourceVersion=0` gives the present state and then the changes (Kubernetes API concepts,
+"Get state and start at any"), so that a run costs one request. A closed connection is taken up where it was; a
+version that has grown too old (410) begins anew from the newest state.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+
+from sidecar.http import pool
+from sidecar.log import Log
+from sidecar.settings import Settings
+
+WATCH_SECONDS = 1800
+"""How long one watch is asked to last."""
+SILENCE_SECONDS = 90.0
+"""Longer than the API server's bookmark interval of about a minute: a connection as silent as that is dead."""
+CONNECT_SECONDS = 5.0
+SHORTEST_WATCH_SECONDS = 1.0
+"""A watch that ends sooner counts as failed, so that none is opened without a pause."""
+SLOWEST_RETRY_SECONDS = 15.0
+
+
+class VersionExpiredError(Exception):
+    """The resource version is too old for the API server."""
+
+
+class WatchError(Exception):
+    """The API server did not answer a watch with one; the message says how."""
+
+
+def watch_pod(settings: Settings, log: Log, seen: Callable[[dict[str, Any], bool], None]) -> None:
+    """Call `seen(pod, deleted)` for every state of the pod. Runs until the process ends; errors are retried."""
+    version = "0"
+    failures = 0
+    connection: tuple[bytes, urllib3.PoolManager] | None = None
+    while True:
+        try:
+            opened = time.monotonic()
+            connection = _connection(settings, connection)
+            for kind, pod in _events(connection[1], settings, version):
+                failures = 0
+                version = pod["metadata"]["resourceVersion"]
+                if kind != "BOOKMARK":
+                    seen(pod, kind == "DELETED")
+            if time.monotonic() - opened < SHORTEST_WATCH_SECONDS:
+                raise WatchError("the API server closed the watch at once")
+        except VersionExpiredError:
+            version = ""
+        except (OSError, urllib3.exceptions.HTTPError, ValueError, KeyError, WatchError) as error:
+            failures += 1
+            log.warning("watch_broken", error=type(error).__name__, detail=_detail(error), failures=failures)
+            time.sleep(random.uniform(0.1, min(SLOWEST_RETRY_SECONDS, 0.25 * 2 ** min(failures, 10))))  # noqa: S311
+
+
+def _connection(
+    settings: Settings, connection: tuple[bytes, urllib3.PoolManager] | None
+) -> tuple[bytes, urllib3.PoolManager]:
+    """A pool that trusts the CA as mounted now: kept while that file stays as it is."""
+    authority = settings.api_ca_file.read_bytes()
+    if connection and connection[0] == authority:
+        return connection
+    return authority, pool(settings.api_server, [settings.api_ca_file])
+
+
+def _events(connection: urllib3.PoolManager, settings: Settings, version: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    parameters = {
+        "watch": "1",
+        "fieldSelector": f"metadata.name={settings.pod}",
+        "timeoutSeconds": str(WATCH_SECONDS),
+        "allowWatchBookmarks": "true",
+    }
+    if version:
+        parameters["resourceVersion"] = version
+    response = connection.request(
+        "GET",
+        f"{settings.api_server}/api/v1/namespaces/{settings.namespace}/pods?{urlencode(parameters)}",
+        headers={"Authorization": f"Bearer {_token(settings.token_file)}", "Accept": "application/json"},
+        preload_content=False,
+        timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=SILENCE_SECONDS),
+    )
+    try:
+        if response.status == 410:
+            raise VersionExpiredError
+        if response.status != 200:
+            raise WatchError(f"the API server answered {response.status}")
+        for line in _lines(response):
+            event = json.loads(line)
+            if event["type"] == "ERROR":
+                if event["object"].get("code") == 410:
+                    raise VersionExpiredError
+                raise WatchError(str(event["object"].get("message")))
+            yield event["type"], event["object"]
+    finally:
+        response.close()
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    rest = b""
+    for chunk in response.stream(None):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+
+
+def _token(path: Path) -> str:
+    """Read anew for every watch: the controller renews it."""
+    return path.read_text().strip()
+
+
+def _detail(error: Exception) -> str:
+    return str(error) if isinstance(error, WatchError) else str(getattr(error, "strerror", "") or "")
