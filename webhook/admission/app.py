@@ -1,0 +1,95 @@
+"""The admission process: caches, certificate and the Flask application that ties them to `/mutate`."""
+
+import logging
+import threading
+
+from flask import Flask, Response, request
+
+from webhook import health, metrics, state, workloads
+from webhook.admission.mutate import Mutation
+from webhook.admission.owners import OwnerLookup
+from webhook.clients.informer import Informer, Source
+from webhook.clients.kube import KubeClient, configuration
+from webhook.settings import Settings
+from webhook.tls.keeper import CertificateKeeper, TlsNames
+from webhook.tls.serving import ServedCertificate
+
+LARGEST_REVIEW_BYTES = 16 * 1024 * 1024
+"""Well above what the API server takes for one object (3 MiB)."""
+
+log = logging.getLogger(__name__)
+
+
+def create_app(mutation: Mutation, checks: health.Checks) -> Flask:
+    """The WSGI application: `POST /mutate` and the health routes."""
+    app = Flask("admission")
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_REVIEW_BYTES
+    app.register_blueprint(health.blueprint(checks))
+
+    @app.post("/mutate")
+    def mutate() -> Response:
+        return Response(mutation.answer(request.get_data(cache=False)), content_type="application/json")
+
+    return app
+
+
+class Admission:
+    """Everything the admission process runs besides its HTTP server."""
+
+    def __init__(self, settings: Settings, certificate: ServedCertificate) -> None:
+        kube = KubeClient(configuration())
+        names = settings.names
+        self._jobs = Informer(kube, Source("jobs", "/apis/batch/v1/jobs", trim=workloads.trim_job))
+        self._cron_jobs = Informer(kube, Source("cronjobs", "/apis/batch/v1/cronjobs", trim=workloads.trim_cron_job))
+        self._config_map = Informer(kube, _named("configmaps", settings.namespace, names.state_config_map))
+        secret = Informer(kube, _named("secrets", settings.namespace, names.tls_secret))
+        hooks = Informer(
+            kube,
+            Source(
+                "webhookconfigurations",
+                "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+                field_selector=f"metadata.name={names.webhook_configuration}",
+            ),
+        )
+        self._keeper = CertificateKeeper(
+            kube,
+            TlsNames(
+                namespace=settings.namespace,
+                secret=names.tls_secret,
+                service=names.service,
+                webhook_configuration=names.webhook_configuration,
+                owner_cluster_role=names.owner_cluster_role,
+            ),
+            certificate,
+        )
+        metrics.certificate_expiry.set_function(
+            lambda: certificate.expires_at.timestamp() if certificate.expires_at else 0.0
+        )
+        for informer in (secret, hooks):
+            informer.on_change(lambda _kind, _object: self._keeper.poke())
+        self._state = state.SharedState()
+        self._config_map.on_change(self._state_changed)
+        self._informers = (self._jobs, self._cron_jobs, self._config_map, secret, hooks)
+        self.checks: health.Checks = {
+            "jobs": lambda: self._jobs.synced,
+            "cronjobs": lambda: self._cron_jobs.synced,
+            "state": lambda: self._config_map.synced,
+            "certificate": lambda: certificate.loaded,
+        }
+        self.app = create_app(
+            Mutation(settings, OwnerLookup(kube, self._jobs, self._cron_jobs), lambda: self._state), self.checks
+        )
+
+    def start(self) -> None:
+        """Start caches and the certificate's keeper; returns at once."""
+        for informer in self._informers:
+            informer.start()
+        threading.Thread(target=self._keeper.run, args=(threading.Event(),), name="certificate", daemon=True).start()
+
+    def _state_changed(self, kind: str, config_map: dict[str, object]) -> None:
+        self._state = state.read(None if kind == "DELETED" else config_map)
+        log.info("state_read", extra={"provisioned": len(self._state.provisioned)})
+
+
+def _named(resource: str, namespace: str, name: str) -> Source:
+    return Source(resource, f"/api/v1/namespaces/{namespace}/{resource}", field_selector=f"metadata.name={name}")

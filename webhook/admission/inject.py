@@ -1,0 +1,197 @@
+"""Builds the JSON patch that puts the sidecar into a pod. Pure.
+
+The pod is raw JSON and stays so: round-tripping it through generated models loses fields they do not know. The
+environment variables written here are the contract with `sidecar/settings.py`; tests/contract holds both to it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webhook import workloads
+from webhook.admission.decide import CONTAINER, INJECTED_LABEL, Owners
+from webhook.annotations import Options
+from webhook.monitor_identity import MonitorIdentity
+from webhook.run_mark import RunMark
+from webhook.settings import Proxy, Sidecar
+
+Json = Mapping[str, Any]
+Patch = list[dict[str, Any]]
+
+TELLS_ANNOTATION = "k8s.cronitor.io/sidecar-tells"
+TELLS_NOTHING = "none"
+VOLUME = "cronitor"
+MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""A volume there keeps the API server from mounting the pod's own token into our container."""
+STATES = ("run", "complete", "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What is the same for every pod that is injected."""
+
+    sidecar: Sidecar
+    telemetry_url: str
+    proxy: Proxy
+    secret: str
+
+
+def patch(
+    pod: Json,
+    owners: Owners,
+    options: Options,
+    mark: RunMark | None,
+    identity: MonitorIdentity,
+    told: frozenset[str],
+    template: Template,
+) -> Patch:
+    """The operations that add container, volume, label, annotation and pull secrets."""
+    spec, metadata = pod["spec"], pod["metadata"]
+    environment = _environment(pod, owners, options, mark, identity, told, template)
+    container = _container(pod, environment, template.sidecar)
+    tells = ",".join(state for state in STATES if state in told) or TELLS_NOTHING
+    secrets = {entry.get("name") for entry in spec.get("imagePullSecrets") or ()}
+    missing = [{"name": name} for name in template.sidecar.image_pull_secrets if name not in secrets]
+    return [
+        # First of the init containers, so that it sees those of the user fail.
+        *_prepend(spec, "initContainers", container),
+        *_append(spec, "/spec", "volumes", [_volume(template.secret)]),
+        *(_append(spec, "/spec", "imagePullSecrets", missing) if missing else ()),
+        *_entry(metadata, "labels", INJECTED_LABEL, "true"),
+        *_entry(metadata, "annotations", TELLS_ANNOTATION, tells),
+    ]
+
+
+def _environment(
+    pod: Json,
+    owners: Owners,
+    options: Options,
+    mark: RunMark | None,
+    identity: MonitorIdentity,
+    told: frozenset[str],
+    template: Template,
+) -> list[dict[str, Any]]:
+    job, sidecar = owners.job, template.sidecar
+    started_at = workloads.epoch((job.get("status") or {}).get("startTime"))
+    known: dict[str, object] = {
+        "CRONITOR_TELEMETRY_URL": template.telemetry_url,
+        "CRONITOR_MONITOR_KEY": identity.key,
+        "CRONITOR_ENV": identity.env,
+        "CRONITOR_SERIES": job["metadata"]["uid"],
+        "CRONITOR_TELLS": ",".join(state for state in STATES if state in told),
+        "CRONITOR_BACKOFF_LIMIT": job["spec"].get("backoffLimit", 6),
+        "CRONITOR_FAILED_ATTEMPTS": workloads.failed_pods(job),
+        "CRONITOR_JOB_DEADLINE_SECONDS": job["spec"].get("activeDeadlineSeconds"),
+        "CRONITOR_JOB_STARTED_AT": started_at,
+        "CRONITOR_RUN_STARTED_AT": mark.start if mark else None,
+        "CRONITOR_CONTAINERS": ",".join(options.containers),
+        "CRONITOR_IGNORE_CONTAINERS": ",".join(sidecar.ignore_containers),
+        "CRONITOR_STUCK_SECONDS": sidecar.stuck_seconds,
+        "CRONITOR_GRACE_SECONDS": pod["spec"].get("terminationGracePeriodSeconds", 30),
+        "CRONITOR_MANUAL": "true" if workloads.is_manual(job) else None,
+        "CRONITOR_LOG_LEVEL": sidecar.log_level,
+        "HTTPS_PROXY": template.proxy.https,
+        "HTTP_PROXY": template.proxy.http,
+        "NO_PROXY": template.proxy.no,
+    }
+    fields = {
+        "CRONITOR_POD_NAME": "metadata.name",
+        "CRONITOR_POD_NAMESPACE": "metadata.namespace",
+        "CRONITOR_NODE_NAME": "spec.nodeName",
+    }
+    return [
+        # `$(` would be expanded by the kubelet; `$$(` is how it is written as it stands.
+        *(
+            {"name": name, "value": str(value).replace("$(", "$$(")}
+            for name, value in known.items()
+            if value not in (None, "")
+        ),
+        *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
+    ]
+
+
+def _container(pod: Json, environment: list[dict[str, Any]], sidecar: Sidecar) -> dict[str, Any]:
+    return {
+        "name": CONTAINER,
+        "image": sidecar.image,
+        "imagePullPolicy": sidecar.image_pull_policy,
+        "restartPolicy": "Always",
+        "env": environment,
+        "resources": _resources(pod, sidecar),
+        "securityContext": _security_context(pod, sidecar),
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [{"name": VOLUME, "mountPath": MOUNT_PATH, "readOnly": True}],
+    }
+
+
+def _volume(secret: str) -> dict[str, Any]:
+    namespace = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
+    return {
+        "name": VOLUME,
+        "projected": {
+            "sources": [
+                # Optional, or a missing Secret would keep the user's containers from starting.
+                {"secret": {"name": secret, "optional": True}},
+                {"downwardAPI": {"items": [namespace]}},
+            ]
+        },
+    }
+
+
+def _security_context(pod: Json, sidecar: Sidecar) -> dict[str, Any]:
+    """Fits Pod Security `restricted`. Without a user of our own (OpenShift assigns one), one of root's stays root's."""
+    context: dict[str, Any] = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if sidecar.run_as_user is not None:
+        return {**context, "runAsUser": sidecar.run_as_user, "runAsGroup": sidecar.run_as_user}
+    if (pod["spec"].get("securityContext") or {}).get("runAsUser") == 0:
+        context["runAsNonRoot"] = False  # true would keep our container, and so the user's, from starting
+    return context
+
+
+def _resources(pod: Json, sidecar: Sidecar) -> dict[str, Any]:
+    """What keeps a Guaranteed pod Guaranteed, and a pod with a budget of its own within it."""
+    if pod["spec"].get("resources"):
+        return {}  # pod-level resources (KEP-2837): ours are taken from the pod's
+    if _is_guaranteed(pod):
+        guaranteed = dict(sidecar.guaranteed_resources)
+        return {"requests": guaranteed, "limits": guaranteed}
+    return dict(sidecar.resources)
+
+
+def _is_guaranteed(pod: Json) -> bool:
+    containers: Iterable[Json] = (*(pod["spec"].get("initContainers") or ()), *(pod["spec"].get("containers") or ()))
+    return all(_has_equal_requests_and_limits(container) for container in containers)
+
+
+def _has_equal_requests_and_limits(container: Json) -> bool:
+    resources = container.get("resources") or {}
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    return all(name in limits and requests.get(name, limits[name]) == limits[name] for name in ("cpu", "memory"))
+
+
+def _prepend(parent: Json, key: str, value: dict[str, Any]) -> Patch:
+    if parent.get(key):
+        return [{"op": "add", "path": f"/spec/{key}/0", "value": value}]
+    return [{"op": "add", "path": f"/spec/{key}", "value": [value]}]
+
+
+def _append(parent: Json, path: str, key: str, values: list[dict[str, Any]]) -> Patch:
+    if parent.get(key):
+        return [{"op": "add", "path": f"{path}/{key}/-", "value": value} for value in values]
+    return [{"op": "add", "path": f"{path}/{key}", "value": values}]
+
+
+def _entry(metadata: Json, key: str, name: str, value: str) -> Patch:
+    if metadata.get(key) is None:
+        return [{"op": "add", "path": f"/metadata/{key}", "value": {name: value}}]
+    # JSON Pointer (RFC 6901) writes `~` as `~0` and `/` as `~1`.
+    escaped = name.replace("~", "~0").replace("/", "~1")
+    return [{"op": "add", "path": f"/metadata/{key}/{escaped}", "value": value}]

@@ -1,0 +1,103 @@
+"""One admission review from its bytes to its answer. Never refuses a pod, and never raises."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from webhook import annotations, metrics, run_mark
+from webhook.admission import decide, inject, review
+from webhook.admission.decide import Owners, Reason, Skipped
+from webhook.admission.owners import OwnerLookup
+from webhook.monitor_identity import identify
+from webhook.settings import Settings
+from webhook.state import SharedState
+
+log = logging.getLogger(__name__)
+
+
+class Mutation:
+    """Answers reviews. `state` gives the controller's newest word on namespaces. Safe for threads."""
+
+    def __init__(self, settings: Settings, owners: OwnerLookup, state: Callable[[], SharedState]) -> None:
+        self._settings, self._owners, self._state = settings, owners, state
+        self._template = inject.Template(
+            sidecar=settings.sidecar,
+            telemetry_url=settings.telemetry_url,
+            proxy=settings.proxy,
+            secret=settings.names.namespace_objects,
+        )
+
+    def answer(self, body: bytes) -> bytes:
+        """The AdmissionReview that answers `body`; `allowed: true` whatever comes."""
+        started = time.perf_counter()
+        try:
+            request = review.read(body)
+            patch, told = self._patch(request)
+            answer = review.answer(request.uid, patch)
+        except review.UnreadableReviewError as error:
+            log.warning("review_unreadable", extra={"error": str(error), "bytes": len(body)})
+            answer, told = review.answer(review.uid_of(body)), Reason.UNREADABLE_REVIEW.value
+        except Exception:
+            log.exception("review_failed")
+            answer, told = review.answer(review.uid_of(body)), Reason.FAILED.value
+        metrics.admissions.labels(told).inc()
+        metrics.admission_seconds.observe(time.perf_counter() - started)
+        return answer
+
+    def _patch(self, request: review.Request) -> tuple[list[dict[str, Any]] | None, str]:
+        if not request.is_new_pod:
+            return None, Reason.NOT_A_NEW_POD.value
+        if decide.is_injected(request.pod):
+            return None, Reason.ALREADY_INJECTED.value
+        found = self._owners.find(request.namespace, request.pod)
+        if isinstance(found, Skipped):
+            return None, self._skipped(request, found.reason)
+        mark = run_mark.read(found.job["metadata"].get("annotations"))
+        options = annotations.read(found.cron_job["metadata"].get("annotations") if found.cron_job else None)
+        reason = decide.why_not(
+            request.pod,
+            found,
+            options,
+            mark,
+            by_default=self._settings.include_by_default,
+            provisioned=request.namespace in self._state().provisioned,
+            enabled=self._settings.injection_enabled,
+        )
+        if reason is not None:
+            return None, self._skipped(request, reason, found)
+        return self._injected(request, found, options, mark), "injected"
+
+    def _injected(
+        self, request: review.Request, found: Owners, options: annotations.Options, mark: run_mark.RunMark | None
+    ) -> list[dict[str, Any]]:
+        if mark is not None:
+            identity = mark.identity
+        else:
+            assert found.cron_job is not None, "without a mark the lookup gives no owners without a CronJob"
+            metadata = found.cron_job["metadata"]
+            identity = identify(
+                request.namespace,
+                metadata["name"],
+                metadata["uid"],
+                options,
+                default_env=self._settings.default_environment,
+            )
+        told = decide.tells(found.job, mark)
+        log.info("injected", extra={**_where(request, found), "tells": ",".join(sorted(told)) or "nothing"})
+        return inject.patch(request.pod, found, options, mark, identity, told, self._template)
+
+    def _skipped(self, request: review.Request, reason: Reason, found: Owners | None = None) -> str:
+        log.info("not_injected", extra={**_where(request, found), "reason": reason.value})
+        return reason.value
+
+
+def _where(request: review.Request, found: Owners | None) -> dict[str, str]:
+    pod = request.pod["metadata"]
+    where = {"namespace": request.namespace, "pod": pod.get("name") or pod.get("generateName") or ""}
+    if found:
+        where["job"] = found.job["metadata"]["name"]
+        where["series"] = found.job["metadata"]["uid"]
+        if found.cron_job:
+            where["cronjob"] = found.cron_job["metadata"]["name"]
+    return where

@@ -1,0 +1,66 @@
+"""AdmissionReview in, AdmissionReview out (admission.k8s.io/v1). Pure.
+
+Whatever comes, the answer is `allowed: true`: `failurePolicy: Ignore` covers errors and timeouts, not a refusal.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+API_VERSION = "admission.k8s.io/v1"
+
+
+class UnreadableReviewError(Exception):
+    """The request is no AdmissionReview of a version that we speak. The message says what is wrong, with no content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a review asks. `pod` is the raw object; `is_new_pod` whether it is a Pod's CREATE at all."""
+
+    uid: str
+    namespace: str
+    is_new_pod: bool
+    pod: Mapping[str, Any]
+
+
+def read(body: bytes) -> Request:
+    """Raises UnreadableReviewError."""
+    try:
+        review = json.loads(body)
+        request = review["request"]
+        if review.get("apiVersion") != API_VERSION or review.get("kind") != "AdmissionReview":
+            raise UnreadableReviewError("not an AdmissionReview of " + API_VERSION)
+        pod = request.get("object") or {}
+        kind = request.get("kind") or {}
+        is_pod = (kind.get("group"), kind.get("version"), kind.get("kind")) == ("", "v1", "Pod")
+        is_new = request.get("operation") == "CREATE" and not request.get("subResource")
+        shaped = isinstance(pod.get("spec"), dict) and isinstance(pod.get("metadata"), dict)
+        return Request(
+            uid=str(request["uid"]),
+            # The pod's own may be empty at CREATE.
+            namespace=str(request.get("namespace") or ""),
+            is_new_pod=is_pod and is_new and shaped,
+            pod=pod,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableReviewError(f"not an AdmissionReview: {type(error).__name__}") from None
+
+
+def answer(uid: str, patch: list[dict[str, Any]] | None = None) -> bytes:
+    """The review that allows the pod, with `patch` where there is one."""
+    response: dict[str, Any] = {"uid": uid, "allowed": True}
+    if patch:
+        response["patchType"] = "JSONPatch"
+        response["patch"] = base64.b64encode(json.dumps(patch).encode()).decode()
+    return json.dumps({"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response}).encode()
+
+
+def uid_of(body: bytes) -> str:
+    """The request's uid of a review that could not be read as one, if it can be told; else ''."""
+    try:
+        return str(json.loads(body)["request"]["uid"])
+    except (ValueError, KeyError, TypeError):
+        return ""

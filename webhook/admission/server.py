@@ -1,0 +1,111 @@
+"""gunicorn around the admission application: one process with threads, TLS whose certificate can change, a full drain.
+
+The API server keeps idle connections to a webhook for 90 s and does not send a POST again on one that was closed under
+it: the call would be lost, and with `failurePolicy: Ignore` the pod would silently go without. So idle connections
+are kept for longer than that, and after SIGTERM each answer says `Connection: close` and the worker lives on until the
+last connection has gone, at most `admission.drainSeconds`.
+"""
+
+import logging
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
+
+from webhook import health
+from webhook.admission.app import Admission
+from webhook.settings import Settings
+from webhook.tls.serving import ServedCertificate
+
+KEEP_ALIVE_SECONDS = 180
+SETTLE_SECONDS = 5.0
+"""After SIGTERM new connections still come, until every node has taken this pod out of the Service."""
+QUIET_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class DrainingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """A thread worker that goes on serving after SIGTERM until nobody is connected any more."""
+
+    alive: bool
+    drain_seconds = 0.0
+    _draining_since: float | None = None
+    _last_connected = 0.0
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        if self._draining_since is None:
+            self._draining_since = self._last_connected = time.monotonic()
+            # No connection may be kept from here on: gunicorn answers each with `Connection: close`.
+            self.max_keepalived = 0
+            self.method_queue.defer(lambda: None)  # wakes the poller
+
+    def notify(self) -> None:
+        """Called in each turn of gunicorn's loop, once a second at least."""
+        super().notify()
+        if self._draining_since is None or not self.alive:
+            return
+        now = time.monotonic()
+        if self.nr_conns:
+            self._last_connected = now
+        drained_for = now - self._draining_since
+        quiet = drained_for >= SETTLE_SECONDS and now - self._last_connected >= QUIET_SECONDS
+        if quiet or drained_for >= self.drain_seconds:
+            log.info("drained", extra={"connections": self.nr_conns, "seconds": round(drained_for, 1)})
+            self.alive = False
+
+
+class AdmissionServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn with its settings from ours; the application is made in the worker, after the fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._certificate = ServedCertificate()
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = self._settings
+        worker = type("Worker", (DrainingWorker,), {"drain_seconds": settings.drain_seconds})
+        for name, value in {
+            "bind": [f"{_every_address()}:{settings.admission_port}"],
+            "workers": 1,
+            "threads": settings.admission_threads,
+            "worker_class": worker,
+            "worker_connections": 2000,
+            "keepalive": KEEP_ALIVE_SECONDS,
+            "graceful_timeout": settings.drain_seconds + 10,
+            "timeout": 60,
+            "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,  # noqa: S108
+            # gunicorn speaks TLS where a certificate file exists; the context below is what it serves with.
+            "certfile": os.devnull,
+            "ssl_context": self._ssl_context,
+            "accesslog": None,
+            "loglevel": "warning",
+            "control_socket_disable": True,  # the root filesystem is read-only, and nobody would use it
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        admission = Admission(self._settings, self._certificate)
+        admission.start()
+        health.serve(self._settings.admission_health_port, admission.checks)
+        return admission.app
+
+    def _ssl_context(self, _config: Any, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """gunicorn's hook, asked for each connection: so a new certificate needs no restart."""
+        return self._certificate.context
+
+
+def _every_address() -> str:
+    return "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
+
+
+def serve(settings: Settings) -> None:
+    """Run the admission process until SIGTERM."""
+    AdmissionServer(settings).run()

@@ -1,0 +1,59 @@
+"""The keys as mounted, and whether Cronitor takes them."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from webhook import metrics
+from webhook.clients.cronitor import KeyStanding, MonitorsClient
+from webhook.controller.queue import Key
+from webhook.errors import CronitorError, SettingsError
+
+CHECK_SECONDS = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """`telemetry_key` is all that ever reaches a Job's namespace."""
+
+    api_key: str = field(repr=False)
+    telemetry_key: str = field(repr=False)
+
+
+def load(directory: Path) -> Credentials:
+    """Read `api-key` and, where there is one, `telemetry-key`. Raises SettingsError, which never holds a key."""
+    api_key = _read(directory / "api-key")
+    if not api_key:
+        raise SettingsError(f"{directory / 'api-key'}: is missing or empty; set credentials.apiKey or existingSecret")
+    return Credentials(api_key, _read(directory / "telemetry-key") or api_key)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+class KeyCheck:
+    """Asks the monitors API once an hour: telemetry itself answers 200 to any key."""
+
+    def __init__(self, monitors: MonitorsClient) -> None:
+        self._monitors = monitors
+        metrics.api_key_valid.set(-1)
+
+    def reconcile(self, key: Key) -> float | None:
+        try:
+            standing = self._monitors.check_key()
+        except CronitorError as error:
+            log.warning("api_key_not_checked", extra={"error": str(error)})
+            metrics.api_key_valid.set(-1)
+            raise
+        metrics.api_key_valid.set(standing is KeyStanding.VALID)
+        if standing is KeyStanding.VALID:
+            log.info("api_key_valid")
+        else:
+            log.error("api_key_not_valid", extra={"standing": standing.value, "setting": "credentials.apiKey"})
+        return CHECK_SECONDS

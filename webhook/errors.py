@@ -1,0 +1,53 @@
+"""Every error that the webhook package raises on purpose. Their texts never hold a key or a token."""
+
+
+class CronitorK8sError(Exception):
+    """The root of the package's errors."""
+
+
+class SettingsError(CronitorK8sError):
+    """A setting cannot be used; the message names it, its value and what is allowed."""
+
+
+class CronitorError(CronitorK8sError):
+    """Cronitor's API did not do what it was asked. `status` is the HTTP status, None where none came."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class KubeError(CronitorK8sError):
+    """The API server did not do what it was asked.
+
+    `status` is the HTTP status (None: no answer came), `reason` the Status object's reason or the kind of failure.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, reason: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class NotFound(KubeError):  # noqa: N818 - named as Kubernetes names its reasons
+    """404."""
+
+
+class Conflict(KubeError):  # noqa: N818
+    """409: the object has changed since it was read."""
+
+
+class AlreadyExists(KubeError):  # noqa: N818
+    """409 at creation."""
+
+
+class Forbidden(KubeError):  # noqa: N818
+    """403: a right is missing, or the namespace is being deleted."""
+
+
+class Unauthorized(KubeError):  # noqa: N818
+    """401."""
+
+
+class Gone(KubeError):  # noqa: N818
+    """410: a resource version or a list's continuation has grown too old."""
