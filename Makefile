@@ -17,7 +17,7 @@ demo-down: $(INSTALLED) ## remove the demo and its cluster
 	$(BIN)/python -m tests.demo down
 
 install: $(INSTALLED) ## install or upgrade the chart in the running cluster: CRONITOR_URL=… CRONITOR_API_KEY=…
-	$(BIN)/python -m tests.installation install --cronitor-url "$(or $(CRONITOR_URL),https://cronitor.link)" \
+	$(BIN)/python -m tests.installation install $(if $(CRONITOR_URL),--cronitor-url "$(CRONITOR_URL)") \
 	  $(if $(CRONITOR_CA),--ca-file "$(CRONITOR_CA)")
 
 check: lint ## formatter, linter, types, import contracts, unit and contract tests; offline, no root

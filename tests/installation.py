@@ -24,12 +24,21 @@ TIMEOUT = "180s"
 
 
 def install(
-    cronitor_url: str, *, api_key: str, ca: str = "", values: Mapping[str, Any] | None = None, telemetry_key: str = ""
+    cronitor_url: str = "",
+    *,
+    api_key: str,
+    ca: str = "",
+    values: Mapping[str, Any] | None = None,
+    telemetry_key: str = "",
 ) -> None:
-    """Install or upgrade, and wait until all replicas are ready. `ca` is PEM text for a Cronitor of one's own."""
+    """Install or upgrade, and wait until all replicas are ready.
+
+    Without `cronitor_url` it reports to Cronitor itself; `ca` is PEM text for one of one's own.
+    """
+    addresses = {"telemetryUrl": cronitor_url, "apiUrl": f"{cronitor_url}/api"} if cronitor_url else {}
     given: dict[str, Any] = {
         "credentials": {"apiKey": api_key, "telemetryKey": telemetry_key},
-        "cronitor": {"telemetryUrl": cronitor_url, "apiUrl": f"{cronitor_url}/api", "extraCA": ca},
+        "cronitor": {**addresses, "extraCA": ca},
         **_image_values(),
     }
     command = [
@@ -103,7 +112,7 @@ def main() -> int:
     cluster.up()
     load_images()
     install(options.cronitor_url.rstrip("/"), api_key=key, ca=options.ca_file.read_text() if options.ca_file else "")
-    print(f"installed {RELEASE} in namespace {NAMESPACE}, reporting to {options.cronitor_url}")
+    print(f"installed {RELEASE} in namespace {NAMESPACE}, reporting to {options.cronitor_url or 'Cronitor'}")
     return 0
 
 
