@@ -136,6 +136,13 @@ def write_system_files(root: Path) -> None:
     bundle = root / BUNDLE.relative_to("/")
     bundle.parent.mkdir(parents=True)
     shutil.copy(BUNDLE, bundle)
+    # One file for each CA, named by its hash: OpenSSL reads the one that it needs. Only where the base has them.
+    for path in BUNDLE.parent.glob("*.[0-9]"):
+        shutil.copy(path.resolve(), bundle.parent / path.name)
+    folder = root / ssl.get_default_verify_paths().openssl_capath.lstrip("/")
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.symlink_to(BUNDLE.parent)
     default = ssl.get_default_verify_paths().openssl_cafile
     if Path(default) != BUNDLE:
         link = root / default.lstrip("/")

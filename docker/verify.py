@@ -50,6 +50,9 @@ def check_tls() -> None:
     authorities = context.cert_store_stats()["x509_ca"]
     check(authorities >= MIN_AUTHORITIES, f"only {authorities} certificate authorities")
     check(ssl.get_default_verify_paths().cafile is not None, "OpenSSL finds no CA file of its own")
+    folder = ssl.get_default_verify_paths().capath
+    hashed = list(Path(folder).glob("*.[0-9]")) if folder else []
+    check(not hashed or len(hashed) >= authorities, f"only {len(hashed)} of {authorities} authorities by their hash")
     check(ssl.HAS_TLSv1_3 and bool(context.get_ciphers()), "no TLS 1.3")
     # A handshake up to the client's first message: what it draws on (random numbers, curves) is there.
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

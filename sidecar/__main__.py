@@ -2,74 +2,112 @@
 user's Job (podFailurePolicy, `backoffLimit` under `OnFailure`).
 """
 
-import os
-import queue
 import signal
-import sys
-from typing import TYPE_CHECKING
+
+# A PID 1 without a handler never gets SIGTERM: it stands before anything else is imported.
+stopped = False
+inbox: "queue.SimpleQueue[Incoming] | None" = None
+
+
+def stop(_signal: int, _frame: object) -> None:
+    """SIGTERM: kept as a flag too, for when there is no inbox yet, or what was in it has been taken out."""
+    global stopped
+    stopped = True
+    if inbox is not None:
+        inbox.put(None)
+
+
+signal.signal(signal.SIGTERM, stop)
+
+import os  # noqa: E402
+import queue  # noqa: E402
+import time  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
 if TYPE_CHECKING:
+    from sidecar.log import Log
     from sidecar.reporter import Incoming
-
-# A PID 1 without a handler never gets SIGTERM: the handler stands before anything larger is imported.
-inbox: "queue.SimpleQueue[Incoming]" = queue.SimpleQueue()
-signal.signal(signal.SIGTERM, lambda _signal, _frame: inbox.put(None))
 
 
 def main() -> None:
     """Report the run; whatever goes wrong is logged, then SIGTERM is awaited."""
-    from sidecar.log import Log
-
+    global inbox
+    inbox = queue.SimpleQueue()
+    if stopped:
+        inbox.put(None)
     try:
-        report()
+        report(inbox)
     except BaseException as error:  # noqa: BLE001 - an exit other than 0 could fail the user's Job
-        Log().error("cannot_report", error=type(error).__name__, detail=_harmless(error))
-        while inbox.get() is not None:
-            pass
-    sys.stdout.flush()
-    os._exit(0)  # threads may still be blocked on the network
+        log_failure(error)
+        while not stopped:
+            inbox.get()
+    os._exit(0)  # threads may still be blocked on the network; what was logged is written line by line
 
 
-def report() -> None:
+def report(inbox: "queue.SimpleQueue[Incoming]") -> None:
     """Start the watch and the sender, and run the loop between them to its end."""
-    from threading import Thread
+    import threading
 
     from sidecar.deliver import Sender
     from sidecar.log import Log
-    from sidecar.reporter import Delivered, Reporter, Seen
+    from sidecar.reporter import Broken, Delivered, Reporter, Seen
     from sidecar.settings import load
     from sidecar.watch import watch_pod
 
     settings = load()
     log = Log(settings.log_level, namespace=settings.namespace, pod=settings.pod, series=settings.identity.series)
+    log_only_the_kind_of_error(log)
     log.info("started", tells=",".join(sorted(state.value for state in settings.rules.tells)) or "nothing")
     sender = Sender(settings, log, lambda event, delivery: inbox.put(Delivered(event, delivery)))
+    ending = threading.Event()
+
+    def hurry() -> None:
+        sender.hurry()
+        ending.set()
+
+    def rest(seconds: float) -> None:
+        """Ends as soon as the pod is ending; from then on rests are short."""
+        if ending.is_set() or ending.wait(seconds):
+            time.sleep(min(seconds, 0.2))
+
+    def watch() -> None:
+        watch_pod(settings, log, lambda pod, deleted: inbox.put(Seen(pod, deleted)), lambda: inbox.put(Broken()), rest)
+
     sender.start()
-    watch = Thread(
-        target=watch_pod,
-        args=(settings, log, lambda pod, deleted: inbox.put(Seen(pod, deleted))),
-        name="watch",
-        daemon=True,
-    )
-    watch.start()
-    Reporter(settings, log, inbox, sender.send, sender.hurry, process_started_at()).run()
+    threading.Thread(target=watch, name="watch", daemon=True).start()
+    Reporter(settings, log, inbox, sender.send, hurry, process_started_at()).run()
 
 
 def process_started_at() -> float:
-    """When this process began, in Unix seconds: by /proc, as start-up itself may have taken a while."""
-    import time
-
-    with open("/proc/self/stat") as stat, open("/proc/uptime") as uptime:
-        ticks = int(stat.read().rpartition(")")[2].split()[19])
-        age = float(uptime.read().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+    """When this process began, in Unix seconds: by /proc, as start-up itself may have taken a while; now without."""
+    try:
+        with open("/proc/self/stat") as stat, open("/proc/uptime") as uptime:
+            ticks = int(stat.read().rpartition(")")[2].split()[19])
+            age = float(uptime.read().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        age = 0.0
     return time.time() - age
 
 
-def _harmless(error: BaseException) -> str:
-    """The error's text where it is ours, and so holds no key."""
-    from sidecar.settings import SettingsError
+def log_only_the_kind_of_error(log: "Log") -> None:
+    """For threads: the interpreter's own report holds the error's text, and that may hold the key."""
+    import threading
 
-    return str(error) if isinstance(error, SettingsError) else ""
+    def report_end(ended: threading.ExceptHookArgs) -> None:
+        log.error("thread_ended", thread=ended.thread.name if ended.thread else "", error=ended.exc_type.__name__)
+
+    threading.excepthook = report_end
+
+
+def log_failure(error: BaseException) -> None:
+    """With the error's text where it is ours, and so holds no key. By name: its module may be what is not there."""
+    from contextlib import suppress
+
+    with suppress(Exception):
+        from sidecar.log import Log
+
+        detail = str(error) if type(error).__name__ == "SettingsError" else ""
+        Log().error("cannot_report", error=type(error).__name__, detail=detail)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ The kubelet keeps the file's content as `terminated.message` of our container, w
 the controller read it. All containers of a pod share 12 KiB of such messages evenly, so with twelve of them 1 KiB
 is what surely stays (kubelet, `MaxPodTerminationMessageLogLength`); longer ones are cut at their end. Therefore:
 one JSON object a line, the most important line first, never more than `LIMIT` bytes, and a line that was cut is
-passed over by `decode`.
+passed over by `decode`. The verdict, the `run` and `left` fit 600 bytes together, what is left of 12 KiB to each of
+twenty containers.
 
 Keys of a line: `e` state, `t` stamp, `a` acknowledgement (see `Delivery`), and where known `c` status code,
-`d` duration, `n` error count, `k` stuck, `m` message. The last line may be `{"left": reason}`: the verdict is the
+`d` duration, `n` error count, `k` stuck, `m` message. A line `{"left": reason}` says that the verdict is the
 controller's to tell, and why.
 """
 
@@ -19,8 +20,9 @@ from typing import Any
 from sidecar.events import Event, State
 
 LIMIT = 1000
-MESSAGE_BYTES = 400
+MESSAGE_BYTES = 300
 LEFT_BYTES = 120
+LONGEST_CHARACTER = len(r"\u0000")
 
 
 class Delivery(Enum):
@@ -61,12 +63,13 @@ class Journal:
 
 
 def encode(journal: Journal) -> bytes:
-    """The journal's text: verdicts before the start, at most `LIMIT` bytes."""
-    ordered = sorted(journal.entries, key=lambda entry: (entry.event.state is State.RUN, entry.event.stuck))
+    """The journal's text: the verdict, the start, `left`, a stuck start; at most `LIMIT` bytes."""
+    ordered = sorted(journal.entries, key=lambda entry: entry.event.state is State.RUN)
     for message_bytes in (MESSAGE_BYTES, MESSAGE_BYTES // 3, 0):
-        lines = [_line(entry, message_bytes) for entry in ordered]
+        lines = [_line(entry, message_bytes) for entry in ordered if not entry.event.stuck]
         if journal.left:
             lines.append(_compact({"left": _cut(journal.left, LEFT_BYTES)}))
+        lines += [_line(entry, message_bytes) for entry in ordered if entry.event.stuck]
         text = b"\n".join(lines)
         if len(text) <= LIMIT:
             break
@@ -77,7 +80,7 @@ def decode(text: str) -> Journal:
     """Read back what `encode` wrote, cut or not; text that is none of ours gives an empty journal."""
     entries: list[Entry] = []
     left = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):  # no other line end: a message may hold U+2028 or U+0085
         try:
             parsed = json.loads(line)
         except ValueError:
@@ -126,4 +129,8 @@ def _compact(fields: dict[str, Any]) -> bytes:
 
 
 def _cut(text: str, limit: int) -> str:
-    return text.encode()[:limit].decode(errors="ignore")
+    """As much of the beginning as takes up at most `limit` bytes within a JSON string."""
+    text = text[:limit]
+    while (excess := len(json.dumps(text, ensure_ascii=False).encode()) - len('""') - limit) > 0:
+        text = text[: -(excess // LONGEST_CHARACTER or 1)]
+    return text

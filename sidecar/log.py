@@ -3,24 +3,41 @@
 Small on purpose: the sidecar's memory is somebody else's.
 """
 
-import sys
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 LEVELS = ("debug", "info", "warning", "error")
+STANDARD_OUTPUT = 1
+LONGEST_LINE = 4096
+"""Bytes that a pipe takes as a whole or not at all (PIPE_BUF on Linux)."""
+
+
+def write_to(descriptor: int) -> Callable[[bytes], None]:
+    """Writes without ever waiting for a reader: what does not fit is dropped, and so is what nobody reads any more."""
+    with suppress(OSError):
+        os.set_blocking(descriptor, False)
+
+    def write(line: bytes) -> None:
+        with suppress(OSError):
+            os.write(descriptor, line)
+
+    return write
 
 
 class Log:
     """Writes lines with the run's identity in each. What `conceal` names is replaced wherever it would show."""
 
-    def __init__(self, level: str = "info", **identity: str) -> None:
+    def __init__(self, level: str = "info", *, write: Callable[[bytes], object] | None = None, **identity: str) -> None:
         self._threshold = LEVELS.index(level)
+        self._write_line = write or write_to(STANDARD_OUTPUT)
         self._identity = identity
-        self._secrets: set[str] = set()
+        self._secrets: tuple[str, ...] = ()
 
     def conceal(self, secret: str) -> None:
-        if secret:
-            self._secrets.add(secret)
+        if secret and secret not in self._secrets:
+            self._secrets = (*self._secrets, secret)  # a new one: another thread may be going through the old
 
     def debug(self, event: str, **fields: object) -> None:
         self._write(0, event, fields)
@@ -45,8 +62,8 @@ class Log:
         )
         for secret in self._secrets:
             line = line.replace(secret, "***")
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        encoded = line.encode(errors="replace")[: LONGEST_LINE - 1]
+        self._write_line(encoded + b"\n")
 
 
 def _pairs(fields: Iterable[tuple[str, object]]) -> Iterable[str]:

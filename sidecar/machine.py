@@ -1,7 +1,7 @@
 """Decides what the sidecar tells, from what the API shows of its pod. Pure: no clock, no network, no environment.
 
-`observe(progress, pod, now, rules)` is called for every watch event, and again at `Step.wake_at`. It gives the
-next progress and the events to tell, in order. The transition table, rows tried from the top; the first row
+`observe(progress, pod, now, rules, monotonic=…)` is called for every watch event, and again at `Step.wake_at`. It
+gives the next progress and the events to tell, in order. The transition table, rows tried from the top; the first row
 that applies ends the observation, but for the first, which lets the others go on:
 
 | in phase | what the pod shows | tells | next phase |
@@ -10,7 +10,7 @@ that applies ends the observation, but for the first, which lets the others go o
 | TOLD, LEFT | anything | nothing | same |
 | WAITING, RUNNING | being deleted, now past the Job's deadline | `fail` DeadlineExceeded, no code | TOLD |
 | WAITING, RUNNING | being deleted, not past a deadline | nothing | LEFT |
-| WAITING, RUNNING | `Ready` is false for `PodFailed` | nothing | LEFT |
+| WAITING, RUNNING | `Ready` is false for `PodFailed`, the attempt has not failed by itself | nothing | LEFT |
 | WAITING, RUNNING | `OnFailure`, restarts have reached the limit | `fail`, code of the newest failure | TOLD |
 | RUNNING | every watched container ended with 0, a deadline is near | nothing | LEFT |
 | RUNNING | every watched container ended with 0, one may restart in place | nothing | same |
@@ -31,7 +31,7 @@ LEFT means: the controller's to tell, from the Job's own conditions. The reason 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from sidecar.events import Event, State
+from sidecar.events import MESSAGE_LIMIT, Event, State
 from sidecar.journal import Journal
 from sidecar.pod import Container, Kind, Pod, Running, Terminated, Waiting
 
@@ -57,6 +57,9 @@ STUCK_REASONS = frozenset(
 
 DEADLINE_MARGIN = 5.0
 """Seconds before a deadline in which a `complete` is left to the controller: the pod's end comes 2-3 s after."""
+
+STUCK_DETAIL_LIMIT = 300
+"""Characters of the kubelet's own message on a stuck start: some hold a whole answer of a registry."""
 
 IMPLIED_REASONS = frozenset({"", "Completed", "Error"})
 """Reasons that say no more than the exit code beside them."""
@@ -89,7 +92,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the sidecar remembers between observations. Times are Unix seconds."""
+    """What the sidecar remembers between observations. `started_at` is Unix seconds, `stuck_since` monotonic."""
 
     phase: Phase = Phase.WAITING
     started_at: float | None = None
@@ -104,6 +107,8 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Step:
+    """What one observation comes to. `wake_at` is on the monotonic clock."""
+
     progress: Progress
     events: tuple[Event, ...] = ()
     wake_at: float | None = None
@@ -123,8 +128,8 @@ def recover(journal: Journal, rules: Rules) -> Progress:
     return progress
 
 
-def observe(progress: Progress, pod: Pod, now: float, rules: Rules) -> Step:
-    """Decide on one view of the pod. `now` is Unix seconds."""
+def observe(progress: Progress, pod: Pod, now: float, rules: Rules, *, monotonic: float) -> Step:
+    """Decide on one view of the pod. `now` is Unix seconds; `monotonic` is a clock that is never set, for waiting."""
     watched = watched_containers(pod, rules)
     start = _started(progress, watched, rules)
     progress = start.progress
@@ -135,21 +140,27 @@ def observe(progress: Progress, pod: Pod, now: float, rules: Rules) -> Step:
         or _out_of_restarts(progress, pod, watched, now, rules)
         or _completed(progress, pod, watched, now, rules)
         or _failed(progress, pod, watched, now, rules)
-        or _stuck(progress, pod, watched, now, rules)
+        or _stuck(progress, pod, watched, now, rules, monotonic)
     )
     return replace(step, events=(*start.events, *step.events))
 
 
 def watched_containers(pod: Pod, rules: Rules) -> tuple[Container, ...]:
-    """Those whose starts and exits make the run: not ours, no native sidecar, chosen, not ignored."""
-    candidates = [c for c in pod.containers if c.kind in (Kind.INIT, Kind.REGULAR) and c.name not in rules.ignored]
+    """Those whose starts and exits make the run: not ours, no native sidecar, chosen, not ignored.
+
+    Names to ignore that leave no regular container are themselves ignored: something must make the run.
+    """
+    theirs = [c for c in pod.containers if c.kind in (Kind.INIT, Kind.REGULAR)]
+    kept = [c for c in theirs if c.name not in rules.ignored]
+    candidates = kept if any(c.kind is Kind.REGULAR for c in kept) else theirs
     chosen = tuple(c for c in candidates if c.name in rules.containers)
     return chosen or tuple(candidates)
 
 
 def all_ended(pod: Pod) -> bool:
     """Whether the kubelet has nothing left to run in this pod but native sidecars, so that it ends them now."""
-    if pod.restart_policy == "Never" and any(_ended_badly(c) for c in pod.containers if c.kind is Kind.INIT):
+    failed_inits = [c for c in pod.containers if c.kind is Kind.INIT and _ended_badly(c)]
+    if pod.restart_policy == "Never" and any(not c.restarts_in_place for c in failed_inits):
         return True
     final_codes = (0,) if pod.restart_policy == "OnFailure" else range(-(2**31), 2**31)
     return bool(pod.regular) and all(
@@ -176,8 +187,10 @@ def _killed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: f
         if deadline is None or now < deadline:
             return _leave(progress, "the pod is being deleted")
         stamp = pod.deletion_requested_at
-        return _fail(progress, stamp, f"DeadlineExceeded · {_told(pod, watched, rules)}", None, pod, rules)
-    if pod.failed_by_kubelet:
+        message = f"DeadlineExceeded · {_told(pod, watched, rules)}"[:MESSAGE_LIMIT]
+        return _fail(progress, stamp, message, None, pod, rules)
+    # An init container that fails makes the kubelet show `PodFailed` as well: then its exit is the reason.
+    if pod.failed_by_kubelet and (pod.restart_policy != "Never" or not _attempt_failed(pod, watched)):
         return _leave(progress, "the kubelet has failed the pod")
     return None
 
@@ -220,7 +233,7 @@ def _completed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now
 
 
 def _failed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: float, rules: Rules) -> Step | None:
-    if pod.restart_policy == "OnFailure" or not _attempt_failed(pod, watched, rules):
+    if pod.restart_policy == "OnFailure" or not _attempt_failed(pod, watched):
         return None
     if any(c.restarts_in_place for c in pod.containers):
         return Step(progress)
@@ -234,21 +247,23 @@ def _failed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: f
     return _fail(progress, stamp, _told(pod, watched, rules), code, pod, rules)
 
 
-def _stuck(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: float, rules: Rules) -> Step:
+def _stuck(
+    progress: Progress, pod: Pod, watched: tuple[Container, ...], now: float, rules: Rules, monotonic: float
+) -> Step:
     # An init container that hangs, a native sidecar's too, keeps the watched ones from starting.
     blocking = [c for c in pod.containers if c in watched or c.kind in (Kind.INIT, Kind.NATIVE_SIDECAR)]
     stuck = next((c for c in blocking if isinstance(c.state, Waiting) and c.state.reason in STUCK_REASONS), None)
     if stuck is None:
         return Step(replace(progress, stuck_since=None))
-    since = progress.stuck_since if progress.stuck_since is not None else now
+    since = progress.stuck_since if progress.stuck_since is not None else monotonic
     progress = replace(progress, stuck_since=since)
     if progress.stuck_told or State.FAIL not in rules.tells:
         return Step(progress)
     due = since + rules.stuck_seconds
-    if now < due:
+    if monotonic < due:
         return Step(progress, wake_at=due)
     assert isinstance(stuck.state, Waiting)
-    detail = f": {stuck.state.message}" if stuck.state.message else ""
+    detail = f": {stuck.state.message[:STUCK_DETAIL_LIMIT]}" if stuck.state.message else ""
     message = f"{_attempt(pod, rules)} · {stuck.name} {stuck.state.reason}{detail}"
     event = Event(State.FAIL, now, message, stuck=True)
     return Step(replace(progress, stuck_told=True), (event,))
@@ -265,7 +280,7 @@ def _finished_at(container: Container) -> float:
     return ended.finished_at if isinstance(ended, Terminated) and ended.finished_at is not None else float("inf")
 
 
-def _attempt_failed(pod: Pod, watched: tuple[Container, ...], rules: Rules) -> bool:
+def _attempt_failed(pod: Pod, watched: tuple[Container, ...]) -> bool:
     if any(_ended_badly(c) for c in pod.containers if c.kind is Kind.INIT):
         return True
     counting = watched if _selective(pod, watched) else pod.regular
@@ -313,7 +328,9 @@ def _job_deadline(pod: Pod, rules: Rules) -> float | None:
 
 def _nearest_deadline(pod: Pod, rules: Rules) -> float | None:
     job = _job_deadline(pod, rules)
-    own = None if pod.active_deadline_seconds is None else pod.created_at + pod.active_deadline_seconds
+    # The kubelet counts a pod's own deadline from `status.startTime` (pkg/kubelet/active_deadline.go).
+    began = pod.started_at or pod.created_at
+    own = None if pod.active_deadline_seconds is None else began + pod.active_deadline_seconds
     return min((deadline for deadline in (job, own) if deadline is not None), default=None)
 
 
@@ -329,7 +346,7 @@ def _attempt(pod: Pod, rules: Rules) -> str:
 
 def _told(pod: Pod, watched: tuple[Container, ...], rules: Rules) -> str:
     """The message of a verdict, such as `attempt 3/7 · app 137 OOMKilled · helper 0`."""
-    return " · ".join([_attempt(pod, rules), *(_standing(container) for container in watched)])
+    return " · ".join([_attempt(pod, rules), *(_standing(container) for container in watched)])[:MESSAGE_LIMIT]
 
 
 def _standing(container: Container) -> str:

@@ -28,7 +28,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    started_at: float
+    """`started_at` is None while the kubelet has not told it."""
+
+    started_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,15 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """What one watch event says. `containers` stand in the order of the spec, init containers first."""
+    """What one watch event says. `containers` stand in the order of the spec, init containers first.
+
+    `started_at` is `status.startTime`: when the kubelet took the pod on.
+    """
 
     containers: tuple[Container, ...]
     restart_policy: str = "Never"
     created_at: float = 0.0
+    started_at: float | None = None
     deletion_requested_at: float | None = None
     active_deadline_seconds: int | None = None
     failed_by_kubelet: bool = False
@@ -104,6 +110,7 @@ def parse(pod: Json) -> Pod:
         containers=tuple(_containers(spec, status)),
         restart_policy=spec.get("restartPolicy") or "Always",
         created_at=epoch(metadata.get("creationTimestamp")) or 0.0,
+        started_at=_real(epoch(status.get("startTime"))),
         deletion_requested_at=deleted_at,
         active_deadline_seconds=spec.get("activeDeadlineSeconds"),
         failed_by_kubelet=ready.get("status") == "False" and ready.get("reason") == "PodFailed",
@@ -147,9 +154,9 @@ def _kind(spec: Json, is_init: bool) -> Kind:
 
 
 def _state(state: Json) -> Waiting | Running | Terminated:
-    if running := state.get("running"):
-        return Running(epoch(running.get("startedAt")) or 0.0)
-    if terminated := state.get("terminated"):
+    if (running := state.get("running")) is not None:
+        return Running(_real(epoch(running.get("startedAt"))))
+    if (terminated := state.get("terminated")) is not None:
         return _terminated(terminated)
     waiting = state.get("waiting") or {}
     return Waiting(waiting.get("reason") or "", waiting.get("message") or "")

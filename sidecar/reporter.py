@@ -23,7 +23,9 @@ SIBLINGS_SECONDS = 2.0
 DELIVERY_SECONDS = 5.0
 SHORT_GRACE_DELIVERY_SECONDS = 1.5
 LOST_SIGTERM_SECONDS = 3.0
-"""SIGTERM before the handler stood is lost to a PID 1: that long after all ended, the pod's end is taken as told."""
+"""SIGTERM before the handler stood is lost to a PID 1. Where the first view already shows the end, and only there, that
+may have been so: so long after, the pod's end is taken as told. Else SIGTERM comes, if late: native sidecars that
+started after us are ended before us, and may take their time."""
 STALE_VIEW_SECONDS = 10.0
 """How long an incarnation waits for the API to show itself, before it believes that there was none before it."""
 START_TOLERANCE_SECONDS = 1.5
@@ -38,12 +40,17 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """The watch has failed, and will be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     event: Event
     delivery: Delivery
 
 
-Incoming = Seen | Delivered | None
+Incoming = Seen | Broken | Delivered | None
 """What comes in; None stands for SIGTERM, so that its handler needs no import."""
 
 
@@ -60,16 +67,26 @@ def earlier_journal(own: Container | None, process_started_at: float) -> Journal
         case Container(state=Terminated() as ended):
             return journals.decode(ended.message)
         case Container(state=Running(started_at), last=last):
-            if started_at < process_started_at - START_TOLERANCE_SECONDS:
+            if started_at is None or started_at < process_started_at - START_TOLERANCE_SECONDS:
                 return None
             return journals.decode(last.message) if last else Journal()
-        case Container(last=Terminated() as last):
-            return journals.decode(last.message)
+    return newest_journal(own)
+
+
+def newest_journal(own: Container | None) -> Journal:
+    """The newest one that this view of our container holds, whichever incarnation's it is."""
+    match own:
+        case Container(state=Terminated() as ended) | Container(last=Terminated() as ended):
+            return journals.decode(ended.message)
     return Journal()
 
 
 class Reporter:
-    """Runs until the pod's work is told, or left to the controller, and SIGTERM has come."""
+    """Runs until the pod's work is told, or left to the controller, and SIGTERM has come.
+
+    `clock` gives the times that are told; every wait is measured on `monotonic`, which no correction of the node's
+    clock moves.
+    """
 
     def __init__(
         self,
@@ -79,15 +96,23 @@ class Reporter:
         send: Callable[[Event], None],
         hurry: Callable[[], None],
         process_started_at: float,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._log, self._inbox = settings, log, inbox
         self._send, self._hurry = send, hurry
         self._process_started_at = process_started_at
+        self._clock, self._monotonic = clock, monotonic
         self._progress = Progress(started_at=settings.rules.run_started_at)
         self._journal = Journal()
         self._recovered = False
-        self._first_view_at: float | None = None
         self._pod: Pod | None = None
+        self._watch_broken = False
+        self._sigterm_may_be_lost = False
+        self._hurrying = False
+        # All on the monotonic clock:
+        self._first_view_at: float | None = None
         self._wake_at: float | None = None
         self._stopped_at: float | None = None
         self._ended_at: float | None = None
@@ -95,39 +120,53 @@ class Reporter:
     def run(self) -> None:
         while not self._may_leave():
             try:
-                incoming = self._inbox.get(timeout=self._patience())
-            except queue.Empty:
-                self._look_again()
-                continue
-            match incoming:
-                case Seen(pod, deleted):
-                    self._view(pod, deleted)
-                case Delivered(event, delivery):
-                    self._write(self._journal.with_delivery(event, delivery))
-                case None:
-                    self._log.info("sigterm", phase=self._progress.phase.name.lower())
-                    self._stopped_at = self._stopped_at or time.monotonic()
-                    self._hurry()
+                self._take_next()
+            except Exception as error:  # noqa: BLE001 - one view that cannot be read must not end the telling
+                self._wake_at = None
+                self._log.error("passed_over", error=type(error).__name__)
         self._leave()
+
+    def _take_next(self) -> None:
+        try:
+            incoming = self._inbox.get(timeout=self._patience())
+        except queue.Empty:
+            self._look_again()
+            return
+        match incoming:
+            case Seen(pod, deleted):
+                self._watch_broken = False
+                self._view(pod, deleted)
+            case Broken():
+                self._watch_broken = True
+            case Delivered(event, delivery):
+                self._write(self._journal.with_delivery(event, delivery))
+            case None:
+                self._log.info("sigterm", phase=self._progress.phase.name.lower())
+                self._stopped_at = self._monotonic() if self._stopped_at is None else self._stopped_at
 
     def _view(self, raw: dict[str, Any], deleted: bool) -> None:
         pod = parse(raw)
         if deleted and pod.deletion_requested_at is None:
-            pod = replace(pod, deletion_requested_at=time.time())
+            pod = replace(pod, deletion_requested_at=self._clock())
         self._pod = pod
-        if not self._recovered and not self._recover(pod):
-            return
+        over = all_ended(pod) or pod.deletion_requested_at is not None
+        if self._first_view_at is None:
+            self._first_view_at = self._monotonic()
+            self._sigterm_may_be_lost = over
+        if not over:
+            self._ended_at = None
+        elif self._ended_at is None and self._sigterm_may_be_lost:
+            self._ended_at = self._monotonic()
         self._look_again()
 
-    def _recover(self, pod: Pod) -> bool:
-        now = time.monotonic()
-        self._first_view_at = self._first_view_at or now
+    def _recover(self, pod: Pod, first_view_at: float) -> bool:
+        """Take up the journal of the incarnation before this one; False while the API may still show that one."""
         found = earlier_journal(pod.own, self._process_started_at)
         if found is None:
-            if now - self._first_view_at < STALE_VIEW_SECONDS:
-                self._wake_at = time.time() + 1
+            if self._monotonic() - first_view_at < STALE_VIEW_SECONDS:
+                self._wake_at = self._monotonic() + 1
                 return False
-            found = Journal()
+            found = newest_journal(pod.own)
         self._recovered = True
         if found.entries:
             self._log.info("journal_recovered", entries=len(found.entries), pending=len(found.pending))
@@ -139,11 +178,11 @@ class Reporter:
 
     def _look_again(self) -> None:
         """Ask the machine about the newest view of the pod, at the present time."""
-        pod = self._pod
-        if pod is None or (not self._recovered and not self._recover(pod)):
+        pod, first_view_at = self._pod, self._first_view_at
+        if pod is None or first_view_at is None or not (self._recovered or self._recover(pod, first_view_at)):
             return
         before = self._progress
-        step = observe(before, pod, time.time(), self._settings.rules)
+        step = observe(before, pod, self._clock(), self._settings.rules, monotonic=self._monotonic())
         self._progress, self._wake_at = step.progress, step.wake_at
         for event in step.events:
             self._log.info("seen", state=event.state.value, stamp=event.stamp, detail=event.message)
@@ -151,8 +190,6 @@ class Reporter:
             self._send(event)
         if step.progress.phase is Phase.LEFT and before.phase is not Phase.LEFT:
             self._leave_to_controller(step.progress.left)
-        if all_ended(pod) and self._ended_at is None:
-            self._ended_at = time.monotonic()
 
     def _leave_to_controller(self, reason: str) -> None:
         self._log.info("left_to_controller", reason=reason)
@@ -162,14 +199,14 @@ class Reporter:
         self._journal = journal
         try:
             self._settings.termination_log.write_bytes(journals.encode(journal))
-        except OSError as error:
-            self._log.error("journal_not_written", error=type(error).__name__, detail=error.strerror)
+        except (OSError, ValueError) as error:
+            self._log.error("journal_not_written", error=type(error).__name__, detail=getattr(error, "strerror", ""))
 
     def _ending_since(self) -> float | None:
         """When SIGTERM came, or should have come: it is lost to a process that has no handler yet."""
         if self._stopped_at is not None:
             return self._stopped_at
-        if self._ended_at is not None and time.monotonic() - self._ended_at > LOST_SIGTERM_SECONDS:
+        if self._ended_at is not None and self._monotonic() - self._ended_at > LOST_SIGTERM_SECONDS:
             return self._ended_at + LOST_SIGTERM_SECONDS
         return None
 
@@ -177,20 +214,30 @@ class Reporter:
         since = self._ending_since()
         if since is None:
             return False
-        elapsed = time.monotonic() - since
+        if not self._hurrying:
+            self._hurrying = True
+            self._hurry()
+        elapsed = self._monotonic() - since
         if elapsed >= delivery_limit(self._settings.grace_seconds):
             return True
-        decided = self._progress.settled or elapsed >= SIBLINGS_SECONDS
+        decided = self._progress.settled or elapsed >= SIBLINGS_SECONDS or self._waiting_is_fruitless()
         return decided and not self._journal.pending
+
+    def _waiting_is_fruitless(self) -> bool:
+        """Whether no later view can be hoped for: none has come so far, and the watch has failed.
+
+        A view that shows every end is no such reason: a next attempt may have ended well meanwhile.
+        """
+        return self._pod is None and self._watch_broken
 
     def _patience(self) -> float | None:
         """Seconds until something must be looked at again though nothing comes in."""
         if self._ending_since() is not None:
             return 0.1
-        waits = [self._wake_at - time.time()] if self._wake_at is not None else []
+        waits = [self._wake_at] if self._wake_at is not None else []
         if self._ended_at is not None:
-            waits.append(self._ended_at + LOST_SIGTERM_SECONDS - time.monotonic())
-        return max(0.05, min(waits)) if waits else None
+            waits.append(self._ended_at + LOST_SIGTERM_SECONDS)
+        return max(0.05, min(waits) - self._monotonic()) if waits else None
 
     def _leave(self) -> None:
         if not self._progress.settled:

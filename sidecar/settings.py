@@ -125,7 +125,7 @@ class _Reader:
             number = kind(text)
         except ValueError:
             number = None
-        if number is None or number < 0:
+        if number is None or not 0 <= number < float("inf"):
             raise SettingsError(f"{name}={text!r}: must be a number of 0 or more")
         return number
 

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from sidecar.http import pool
+from sidecar.http import pool, trusting
 from sidecar.log import Log
 from sidecar.settings import Settings
 
@@ -37,28 +37,46 @@ class WatchError(Exception):
     """The API server did not answer a watch with one; the message says how."""
 
 
-def watch_pod(settings: Settings, log: Log, seen: Callable[[dict[str, Any], bool], None]) -> None:
-    """Call `seen(pod, deleted)` for every state of the pod. Runs until the process ends; errors are retried."""
+def watch_pod(
+    settings: Settings,
+    log: Log,
+    seen: Callable[[dict[str, Any], bool], None],
+    broken: Callable[[], None],
+    rest: Callable[[float], object],
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> None:
+    """Call `seen(pod, deleted)` for every state of the pod. Runs until the process ends.
+
+    Whatever goes wrong is tried again: `broken()` is called, then `rest(seconds)`.
+    """
     version = "0"
     failures = 0
+    expired_at: float | None = None
     connection: tuple[bytes, urllib3.PoolManager] | None = None
     while True:
         try:
-            opened = time.monotonic()
+            opened = monotonic()
             connection = _connection(settings, connection)
             for kind, pod in _events(connection[1], settings, version):
                 failures = 0
                 version = pod["metadata"]["resourceVersion"]
                 if kind != "BOOKMARK":
                     seen(pod, kind == "DELETED")
-            if time.monotonic() - opened < SHORTEST_WATCH_SECONDS:
+            if monotonic() - opened < SHORTEST_WATCH_SECONDS:
                 raise WatchError("the API server closed the watch at once")
-        except VersionExpiredError:
-            version = ""
-        except (OSError, urllib3.exceptions.HTTPError, ValueError, KeyError, WatchError) as error:
+        except Exception as error:  # noqa: BLE001 - without its watch the sidecar is blind
+            expired = isinstance(error, VersionExpiredError)
+            again = expired_at is not None and monotonic() - expired_at < SHORTEST_WATCH_SECONDS
+            expired_at = monotonic() if expired else expired_at
+            if expired and version and not again:
+                version = ""
+                continue
+            version = "" if expired else version
             failures += 1
             log.warning("watch_broken", error=type(error).__name__, detail=_detail(error), failures=failures)
-            time.sleep(random.uniform(0.1, min(SLOWEST_RETRY_SECONDS, 0.25 * 2 ** min(failures, 10))))  # noqa: S311
+            broken()
+            rest(random.uniform(0.1, min(SLOWEST_RETRY_SECONDS, 0.25 * 2 ** min(failures, 10))))  # noqa: S311
 
 
 def _connection(
@@ -68,7 +86,7 @@ def _connection(
     authority = settings.api_ca_file.read_bytes()
     if connection and connection[0] == authority:
         return connection
-    return authority, pool(settings.api_server, [settings.api_ca_file])
+    return authority, pool(settings.api_server, trusting(settings.api_ca_file))
 
 
 def _events(connection: urllib3.PoolManager, settings: Settings, version: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -15,8 +15,8 @@ def waiting(reason: str = "", message: str = "") -> dict[str, Any]:
     return {"waiting": {"reason": reason, "message": message}}
 
 
-def running(since: float = 1) -> dict[str, Any]:
-    return {"running": {"startedAt": at(since)}}
+def running(since: float | None = 1) -> dict[str, Any]:
+    return {"running": {"startedAt": None if since is None else at(since)}}
 
 
 def ended(code: int = 0, *, start: float = 1, end: float = 5, reason: str = "") -> dict[str, Any]:
@@ -51,6 +51,7 @@ def pod(
     deleted: float | None = None,
     deadline: int | None = None,
     ready_reason: str = "",
+    started: float | None = None,
 ) -> dict[str, Any]:
     """A pod with our sidecar first, the given init containers and containers after it."""
     inits = (own(), *init) if not any(c["spec"]["name"] == "cronitor" for c in init) else init
@@ -72,5 +73,6 @@ def pod(
             "conditions": [{"type": "PodScheduled", "status": "True"}, *ready],
             "initContainerStatuses": [c["status"] for c in inits],
             "containerStatuses": [c["status"] for c in containers],
+            **({"startTime": at(started)} if started is not None else {}),
         },
     }

@@ -3,7 +3,7 @@
 import pytest
 
 from sidecar.events import Event, State
-from sidecar.journal import LIMIT, Delivery, Entry, Journal, decode, encode
+from sidecar.journal import LEFT_BYTES, LIMIT, Delivery, Entry, Journal, decode, encode
 
 RUN = Event(State.RUN, 1700000000.0)
 STUCK = Event(State.FAIL, 1699999999.5, "attempt 1/1 · app ImagePullBackOff", stuck=True)
@@ -34,7 +34,24 @@ def test_the_verdict_stands_first_and_a_cut_line_is_passed_over() -> None:
     assert text.startswith('{"e":"fail","t":1700000009.0')
     for length in range(len(text)):
         assert set(decode(text[:length]).entries) <= set(FULL.entries)
-    assert decode(text[:150]).entries[0].event == FAIL
+    assert FAIL in [entry.event for entry in decode(text[:150]).entries]
+
+
+def test_verdict_start_and_reason_survive_a_cut_at_what_twenty_containers_leave() -> None:
+    stuck = Event(State.FAIL, 1699999999.123456, "ü" * 3000, stuck=True)
+    run = Event(State.RUN, 1700000000.123456, "manual")
+    for message in ("x" * 3000, "ü" * 3000, '"' * 3000, "\x01" * 3000):
+        verdict = Event(State.COMPLETE, 1700000009.123456, message, 255, 123456.123456789, 12)
+        journal = Journal((Entry(stuck), Entry(run, Delivery.ACCEPTED), Entry(verdict)), "y" * 500)
+        kept = decode(encode(journal)[:600].decode(errors="ignore"))
+        assert [entry.event.state for entry in kept.entries] == [State.RUN, State.COMPLETE]
+        assert kept.left == "y" * LEFT_BYTES
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u0085", "\x0c", "\r\n"])
+def test_a_message_with_any_line_separator_reads_back(separator: str) -> None:
+    journal = Journal((Entry(Event(State.FAIL, 1.0, f"one{separator}two")),))
+    assert decode(encode(journal).decode()) == journal
 
 
 def test_foreign_text_gives_an_empty_journal() -> None:

@@ -5,9 +5,19 @@ from typing import Any
 
 import pytest
 
-from sidecar.events import Event, State
+from sidecar.events import MESSAGE_LIMIT, Event, State
 from sidecar.journal import Delivery, Entry, Journal
-from sidecar.machine import Phase, Progress, Rules, Step, all_ended, observe, recover, watched_containers
+from sidecar.machine import (
+    STUCK_DETAIL_LIMIT,
+    Phase,
+    Progress,
+    Rules,
+    Step,
+    all_ended,
+    observe,
+    recover,
+    watched_containers,
+)
 from sidecar.pod import parse
 from tests.unit.sidecar.pods import CREATED, container, ended, own, pod, running, waiting
 
@@ -17,7 +27,7 @@ RUNNING = Progress(phase=Phase.RUNNING, started_at=CREATED + 1.0)
 
 
 def see(raw: dict[str, Any], rules: Rules = RULES, progress: Progress = RUNNING, now: float = 6) -> Step:
-    return observe(progress, parse(raw), CREATED + now, rules)
+    return observe(progress, parse(raw), CREATED + now, rules, monotonic=now)
 
 
 def told(step: Step) -> list[tuple[str, int | None]]:
@@ -47,6 +57,11 @@ def test_run_is_told_with_the_first_start() -> None:
 def test_an_init_container_starts_the_run() -> None:
     raw = pod(container("app", waiting("PodInitializing")), init=(own(), container("setup", running(2))))
     assert see(raw, progress=Progress()).events[0].stamp == CREATED + 2
+
+
+@pytest.mark.parametrize("state", [running(None), {"running": {}}, {"running": {"startedAt": "0001-01-01T00:00:00Z"}}])
+def test_a_start_that_is_not_known_yet_is_none(state: dict[str, Any]) -> None:
+    assert see(pod(container("app", state)), progress=Progress()) == Step(Progress())
 
 
 def test_our_own_start_and_that_of_a_native_sidecar_are_no_start_of_the_run() -> None:
@@ -111,6 +126,20 @@ def test_the_deadline_counts_from_the_pods_creation_where_the_jobs_start_is_not_
 def test_a_pod_that_the_kubelet_fails_is_left_to_the_controller() -> None:
     step = see(pod(container("app", ended(0)), ready_reason="PodFailed"))
     assert (step.events, step.progress.phase) == ((), Phase.LEFT)
+
+
+def test_an_init_container_that_fails_is_told_although_the_kubelet_says_pod_failed() -> None:
+    raw = pod(
+        container("app", waiting("PodInitializing")),
+        init=(own(), container("setup", ended(9))),
+        ready_reason="PodFailed",
+    )
+    assert told(see(raw)) == [("fail", 9)]
+
+
+def test_a_pod_that_the_kubelet_fails_between_restarts_is_left() -> None:
+    raw = pod(container("app", ended(1)), restart_policy="OnFailure", ready_reason="PodFailed")
+    assert see(raw, replace(RULES, backoff_limit=6)).progress.phase is Phase.LEFT
 
 
 def test_another_reason_not_to_be_ready_changes_nothing() -> None:
@@ -178,6 +207,12 @@ def test_complete_close_to_a_deadline_is_left_to_the_controller(own_deadline: bo
     raw = pod(container("app", ended(0)), deadline=600 if own_deadline else None)
     assert told(see(raw, rules, now=594)) == [("complete", 0)]
     assert see(raw, rules, now=595.5).progress.phase is Phase.LEFT
+
+
+def test_a_pods_own_deadline_counts_from_when_the_kubelet_took_it_on() -> None:
+    raw = pod(container("app", ended(0)), deadline=600, started=100)
+    assert told(see(raw, now=694)) == [("complete", 0)]
+    assert see(raw, now=695.5).progress.phase is Phase.LEFT
 
 
 def test_complete_that_is_not_ours_is_left() -> None:
@@ -260,6 +295,15 @@ def test_an_endless_ignored_container_is_not_waited_for() -> None:
     assert told(see(raw, rules)) == [("complete", 0)]
 
 
+def test_ignored_names_that_leave_no_regular_container_are_not_ignored() -> None:
+    rules = replace(RULES, ignored=frozenset({"app", "istio-proxy"}))
+    raw = pod(
+        container("app", ended(3)), container("istio-proxy", ended(0)), init=(own(), container("setup", ended(0)))
+    )
+    assert [c.name for c in watched_containers(parse(raw), rules)] == ["setup", "app", "istio-proxy"]
+    assert told(see(raw, rules)) == [("fail", 3)]
+
+
 def test_a_choice_that_names_nothing_in_the_pod_counts_as_none() -> None:
     seen = watched_containers(parse(pod(container("app", running()))), replace(RULES, containers=frozenset({"typo"})))
     assert [c.name for c in seen] == ["app"]
@@ -278,9 +322,9 @@ STUCK = pod(container("app", waiting("ImagePullBackOff", "no such image")))
 
 def test_a_stuck_start_wakes_at_its_threshold_and_is_told_once() -> None:
     first = see(STUCK, progress=Progress(), now=10)
-    assert (first.events, first.wake_at) == ((), CREATED + 130)
+    assert (first.events, first.wake_at) == ((), 130)
     again = see(pod(container("app", waiting("ErrImagePull"))), progress=first.progress, now=100)
-    assert (again.events, again.wake_at) == ((), CREATED + 130)
+    assert (again.events, again.wake_at) == ((), 130)
     due = see(STUCK, progress=again.progress, now=130)
     (event,) = due.events
     assert (event.state, event.status_code, event.stuck) == (State.FAIL, None, True)
@@ -306,6 +350,25 @@ def test_a_native_sidecar_of_the_user_that_hangs_blocks_the_start_too() -> None:
     raw = pod(container("app", waiting("PodInitializing")), init=(own(), mesh))
     first = see(raw, progress=Progress(), now=0)
     assert told(see(raw, progress=first.progress, now=120)) == [("fail", None)]
+
+
+def test_a_step_of_the_clock_makes_no_start_stuck() -> None:
+    first = observe(Progress(), parse(STUCK), CREATED + 10.0, RULES, monotonic=50)
+    stepped = observe(first.progress, parse(STUCK), CREATED + 7200.0, RULES, monotonic=60)
+    assert (stepped.events, stepped.wake_at) == ((), 170)
+
+
+def test_what_the_kubelet_says_of_a_stuck_start_is_cut() -> None:
+    raw = pod(container("app", waiting("ErrImagePull", "x" * 5000)))
+    (event,) = see(raw, progress=Progress(stuck_since=0), now=500).events
+    assert event.message == f"attempt 1/1 · app ErrImagePull: {'x' * STUCK_DETAIL_LIMIT}"
+
+
+@pytest.mark.parametrize("deleted", [None, 700])
+def test_the_message_of_a_verdict_is_no_longer_than_cronitor_keeps(deleted: float | None) -> None:
+    raw = pod(*(container(f"c{number}" + "x" * 58, ended(1)) for number in range(100)), deleted=deleted)
+    (event,) = see(raw, replace(RULES, job_deadline_seconds=600), now=800).events
+    assert len(event.message) == MESSAGE_LIMIT
 
 
 def test_waiting_for_other_reasons_is_not_stuck() -> None:
@@ -347,6 +410,13 @@ def test_after_recovery_the_run_is_not_told_again() -> None:
         (pod(container("app", waiting()), init=(own(), container("setup", ended(1)))), True),
         (
             pod(container("app", waiting()), init=(own(), container("setup", ended(1))), restart_policy="OnFailure"),
+            False,
+        ),
+        (
+            pod(
+                container("app", waiting()),
+                init=(own(), container("setup", ended(1), restartPolicyRules=[{"action": "Restart"}])),
+            ),
             False,
         ),
     ],

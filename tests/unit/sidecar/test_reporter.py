@@ -1,0 +1,244 @@
+"""The loop: when the journal is written, when events go out, when the sidecar leaves.
+
+What comes in is put into the queue beforehand, and time passes only as the test says: at each look at the clock, or not
+at all. So a loop that waits for something that does not come shows as one that ends too early or never.
+"""
+
+import queue
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from sidecar import journal as journals
+from sidecar.events import Event, State
+from sidecar.journal import Delivery, Entry, Journal
+from sidecar.pod import parse
+from sidecar.reporter import Broken, Delivered, Incoming, Reporter, Seen, delivery_limit, earlier_journal
+from sidecar.settings import Settings
+from tests.unit.sidecar.conftest import Lines, Load
+from tests.unit.sidecar.pods import CREATED, container, ended, own, pod, running, waiting
+
+pytestmark = pytest.mark.timeout(20)
+
+RUNNING = pod(container("app", running()))
+SUCCEEDED = pod(container("app", ended(0)))
+UNDECIDED = pod(container("app", ended(3), restartPolicyRules=[{"action": "Restart"}]))
+FAILED_ONCE = pod(container("app", ended(1)), restart_policy="OnFailure")
+SUCCEEDED_AGAIN = pod(container("app", ended(0, end=6), last=ended(1), restarts=1), restart_policy="OnFailure")
+STUCK = pod(container("app", waiting("ImagePullBackOff")))
+SIGTERM = None
+
+
+@dataclass
+class Rig:
+    """A reporter, and all that it touches. `step` is how far the monotonic clock moves at each look at it."""
+
+    settings: Settings
+    lines: Lines
+    step: float = 0.0
+    acknowledge: bool = True
+    process_started_at: float = CREATED
+    wall: Callable[[], float] = lambda: CREATED + 6.0
+    sent: list[Event] = field(default_factory=list)
+    journaled_before: list[bool] = field(default_factory=list)
+    hurried: int = 0
+    now: float = 100.0
+
+    def run(self, *incoming: Incoming) -> "Rig":
+        self.inbox: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
+        for one in incoming:
+            self.inbox.put(one)
+        Reporter(
+            self.settings,
+            self.lines.log(),
+            self.inbox,
+            self._send,
+            self._hurry,
+            self.process_started_at,
+            clock=self.wall,
+            monotonic=self._monotonic,
+        ).run()
+        return self
+
+    def _send(self, event: Event) -> None:
+        self.journaled_before.append(event in [entry.event for entry in self.journal.entries])
+        self.sent.append(event)
+        if self.acknowledge:
+            self.inbox.put(Delivered(event, Delivery.ACCEPTED))
+
+    def _hurry(self) -> None:
+        self.hurried += 1
+
+    def _monotonic(self) -> float:
+        self.now += self.step
+        return self.now
+
+    @property
+    def journal(self) -> Journal:
+        return journals.decode(self.settings.termination_log.read_text())
+
+    @property
+    def told(self) -> list[str]:
+        return [event.state.value for event in self.sent]
+
+    @property
+    def was_told_to_leave(self) -> bool:
+        return self.lines.holds("event=sigterm")
+
+
+@pytest.fixture
+def rig(settings: Load, lines: Lines) -> Callable[..., Rig]:
+    return lambda **more: Rig(settings(), lines, **more)
+
+
+def seen(raw: Any, *, deleted: bool = False) -> Seen:
+    return Seen(raw, deleted)
+
+
+# --- telling -------------------------------------------------------------------------------------------------------
+
+
+def test_each_event_is_journaled_sent_and_acknowledged(rig: Callable[..., Rig]) -> None:
+    ran = rig().run(seen(RUNNING), seen(SUCCEEDED), SIGTERM)
+    assert ran.told == ["run", "complete"]
+    assert ran.journaled_before == [True, True]
+    assert [entry.delivery for entry in ran.journal.entries] == [Delivery.ACCEPTED] * 2
+    assert (ran.journal.left, ran.hurried) == ("", 1)
+
+
+def test_a_view_that_cannot_be_read_is_passed_over(rig: Callable[..., Rig]) -> None:
+    ran = rig().run(seen(["no pod"]), seen(RUNNING), seen({"spec": {"containers": [{}]}}), seen(SUCCEEDED), SIGTERM)
+    assert ran.told == ["run", "complete"]
+    assert ran.lines.holds("passed_over error=AttributeError")
+    assert ran.lines.holds("passed_over error=KeyError")
+
+
+def test_a_pod_that_vanishes_is_being_deleted(rig: Callable[..., Rig]) -> None:
+    ran = rig().run(seen(RUNNING), seen(RUNNING, deleted=True), SIGTERM)
+    assert ran.told == ["run"]
+    assert ran.journal.left == "the pod is being deleted"
+
+
+def test_a_journal_that_cannot_be_written_stops_nothing(settings: Load, lines: Lines) -> None:
+    given = settings(CRONITOR_TERMINATION_LOG="/nowhere/at/all")
+    sent: list[Event] = []
+    inbox: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
+    for one in (seen(SUCCEEDED), SIGTERM):
+        inbox.put(one)
+
+    def send(event: Event) -> None:
+        sent.append(event)
+        inbox.put(Delivered(event, Delivery.ACCEPTED))
+
+    Reporter(given, lines.log(), inbox, send, lambda: None, CREATED, clock=lambda: CREATED + 6.0).run()
+    assert [event.state for event in sent] == [State.RUN, State.COMPLETE]
+    assert lines.holds("journal_not_written")
+
+
+def test_a_step_of_the_nodes_clock_makes_no_start_stuck(rig: Callable[..., Rig]) -> None:
+    steps = iter([CREATED + 6.0])
+    ran = rig(wall=lambda: next(steps, CREATED + 7200.0), step=0.5).run(seen(STUCK), seen(STUCK), seen(STUCK), SIGTERM)
+    assert ran.told == []
+
+
+def test_a_start_that_stays_stuck_is_told(rig: Callable[..., Rig]) -> None:
+    ran = rig(step=70).run(seen(STUCK), seen(STUCK), seen(STUCK), SIGTERM)
+    assert ran.told == ["fail"]
+
+
+# --- leaving -------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_but_sigterm_ends_it_however_long_that_takes(rig: Callable[..., Rig]) -> None:
+    ran = rig(step=1000).run(seen(RUNNING), seen(SUCCEEDED), Broken(), Broken(), seen(SUCCEEDED), SIGTERM)
+    assert ran.told == ["run", "complete"]
+    assert ran.was_told_to_leave
+
+
+@pytest.mark.parametrize("first", [SUCCEEDED, pod(container("app", running()), deleted=4)])
+def test_sigterm_may_have_been_lost_where_the_first_view_shows_the_end(
+    rig: Callable[..., Rig], first: dict[str, Any]
+) -> None:
+    ran = rig(step=0.5).run(seen(first))
+    assert (ran.was_told_to_leave, ran.hurried) == (False, 1)
+
+
+def test_a_pod_that_goes_on_after_all_has_not_ended(rig: Callable[..., Rig]) -> None:
+    ran = rig(step=0.5).run(seen(SUCCEEDED), *[seen(RUNNING)] * 20, SIGTERM)
+    assert ran.was_told_to_leave
+
+
+def test_it_leaves_at_once_when_all_is_told(rig: Callable[..., Rig]) -> None:
+    assert rig(step=0).run(seen(SUCCEEDED), SIGTERM).told == ["run", "complete"]
+
+
+def test_it_leaves_at_once_where_no_view_ever_came(rig: Callable[..., Rig]) -> None:
+    ran = rig(step=0).run(Broken(), SIGTERM)
+    assert ran.journal.left == "the pod ended before its containers were seen to end"
+
+
+def test_an_end_that_may_be_followed_by_another_attempt_is_waited_on_for_a_moment(
+    settings: Load, lines: Lines, rig: Callable[..., Rig]
+) -> None:
+    restarting = Rig(settings(CRONITOR_BACKOFF_LIMIT="6"), lines, step=0.01)
+    assert restarting.run(seen(FAILED_ONCE), SIGTERM, seen(SUCCEEDED_AGAIN)).told == ["run", "complete"]
+    ran = rig(step=0.5).run(seen(RUNNING), seen(UNDECIDED), SIGTERM)
+    assert (ran.told, bool(ran.journal.left)) == (["run"], True)
+
+
+def test_the_siblings_ends_are_waited_for_a_moment(rig: Callable[..., Rig]) -> None:
+    assert rig(step=0.01).run(seen(RUNNING), SIGTERM, seen(SUCCEEDED)).told == ["run", "complete"]
+    ran = rig(step=0.5).run(seen(RUNNING), SIGTERM)
+    assert ran.journal.left == "the pod ended before its containers were seen to end"
+
+
+def test_what_cannot_be_delivered_is_left_to_the_controller(rig: Callable[..., Rig]) -> None:
+    ran = rig(step=0.5, acknowledge=False).run(seen(SUCCEEDED), SIGTERM)
+    assert [entry.delivery for entry in ran.journal.entries] == [Delivery.PENDING] * 2
+    assert ran.journal.left == "not delivered before the pod's end"
+
+
+@pytest.mark.parametrize(("grace", "limit"), [(0, 1.5), (2, 1.5), (4, 3), (30, 5)])
+def test_delivery_takes_no_longer_than_the_grace_period(grace: float, limit: float) -> None:
+    assert delivery_limit(grace) == limit
+
+
+# --- taking up where an earlier incarnation was ---------------------------------------------------------------------
+
+TOLD_RUN = Entry(Event(State.RUN, CREATED + 1.0), Delivery.ACCEPTED)
+COMPLETE = Event(State.COMPLETE, CREATED + 5.0, "attempt 1/1 · app 0", status_code=0)
+
+
+def ended_with(journal: Journal) -> dict[str, Any]:
+    found = ended(137)
+    found["terminated"]["message"] = journals.encode(journal).decode()
+    return found
+
+
+def test_what_was_told_is_not_told_again_and_what_was_not_is(rig: Callable[..., Rig]) -> None:
+    journal = Journal((TOLD_RUN, Entry(COMPLETE)))
+    raw = pod(container("app", ended(0)), init=(own(running(0), last=ended_with(journal), restarts=1),))
+    ran = rig().run(seen(raw), SIGTERM)
+    assert ran.sent == [COMPLETE]
+    assert [entry.delivery for entry in ran.journal.entries] == [Delivery.ACCEPTED] * 2
+
+
+def test_a_view_from_before_the_restart_holds_the_journal_in_its_state(rig: Callable[..., Rig]) -> None:
+    raw = pod(container("app", ended(0)), init=(own(ended_with(Journal((TOLD_RUN,)))),))
+    assert rig().run(seen(raw), SIGTERM).told == ["complete"]
+
+
+def test_an_old_view_is_waited_out_then_what_it_holds_is_used(rig: Callable[..., Rig]) -> None:
+    old = own(running(0), last=ended_with(Journal((TOLD_RUN,))), restarts=1)
+    views = [pod(container("app", state), init=(old,)) for state in (running(), ended(0))]
+    assert earlier_journal(parse(views[0]).own, CREATED + 100.0) is None
+    ran = rig(step=3, process_started_at=CREATED + 100.0).run(*[seen(views[0])] * 6, seen(views[1]), SIGTERM)
+    assert ran.told == ["complete"]
+
+
+def test_our_own_start_that_is_not_known_yet_is_waited_for() -> None:
+    unknown = pod(container("app", running()), init=(own(running(None)),))
+    assert earlier_journal(parse(unknown).own, CREATED) is None
+    assert earlier_journal(parse(RUNNING).own, CREATED) == Journal()
