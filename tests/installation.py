@@ -81,8 +81,13 @@ def _image_values() -> dict[str, Any]:
 
 
 def _image(name: str) -> dict[str, str]:
-    repository, _, tag = name.rpartition(":")
-    return {"repository": repository, "tag": tag}
+    """A name such as `registry:5000/x:tag` or `x@sha256:…` as the chart's values say it."""
+    repository, _, digest = name.partition("@")
+    if digest:
+        return {"repository": repository, "digest": digest}
+    place, slash, last = repository.rpartition("/")
+    last, _, tag = last.partition(":")
+    return {"repository": place + slash + last, "tag": tag}
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ GRANTED: dict[tuple[str, str], dict[tuple[str, str, str], set[str]]] = {
     ("ClusterRole", "cronitor-k8s-admission"): {
         ("batch", "jobs", ""): READ,
         ("batch", "cronjobs", ""): READ,
+        ("", "limitranges", ""): READ,
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "cronitor-k8s"): READ | {"patch"},
         ("rbac.authorization.k8s.io", "clusterroles", OWNER): {"get"},
     },

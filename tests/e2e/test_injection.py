@@ -141,10 +141,22 @@ TAKEN = (
         },
     ),
     Taken(
+        "narrow-limit-range",
+        limit_range={
+            "type": "Container",
+            "default": {"cpu": "100m", "memory": "48Mi"},
+            "defaultRequest": {"cpu": "50m", "memory": "48Mi"},
+            "min": {"cpu": "50m", "memory": "16Mi"},
+            "max": {"cpu": "200m", "memory": "64Mi"},
+            "maxLimitRequestRatio": {"cpu": "2"},
+        },
+    ),
+    Taken(
         "guaranteed",
         container(resources=GUARANTEED),
         check=lambda pod: pod["status"]["qosClass"] == "Guaranteed",
     ),
+    Taken("best-effort", check=lambda pod: pod["status"]["qosClass"] == "BestEffort"),
     Taken("own-init-containers", pod={"initContainers": [container("setup", "exit 0")]}),
     Taken("shared-processes", pod={"shareProcessNamespace": True}),
     Taken("short-grace", pod={"terminationGracePeriodSeconds": 2}),

@@ -39,11 +39,14 @@ class Admission:
     def __init__(self, settings: Settings, certificate: ServedCertificate) -> None:
         kube = KubeClient(configuration())
         names = settings.names
-        self._jobs = Informer(kube, Source("jobs", "/apis/batch/v1/jobs", trim=workloads.trim_job))
+        self._jobs = Informer(kube, Source("jobs", "/apis/batch/v1/jobs", trim=workloads.trim_any_job))
         self._cron_jobs = Informer(kube, Source("cronjobs", "/apis/batch/v1/cronjobs", trim=workloads.trim_cron_job))
+        self._limit_ranges = Informer(
+            kube, Source("limitranges", "/api/v1/limitranges", trim=workloads.trim_limit_range)
+        )
         self._config_map = Informer(kube, _named("configmaps", settings.namespace, names.state_config_map))
         secret = Informer(kube, _named("secrets", settings.namespace, names.tls_secret))
-        hooks = Informer(
+        self._hooks = Informer(
             kube,
             Source(
                 "webhookconfigurations",
@@ -65,19 +68,26 @@ class Admission:
         metrics.certificate_expiry.set_function(
             lambda: certificate.expires_at.timestamp() if certificate.expires_at else 0.0
         )
-        for informer in (secret, hooks):
+        for informer in (secret, self._hooks):
             informer.on_change(lambda _kind, _object: self._keeper.poke())
         self._state = state.SharedState()
         self._config_map.on_change(self._state_changed)
-        self._informers = (self._jobs, self._cron_jobs, self._config_map, secret, hooks)
+        self._informers = (self._jobs, self._cron_jobs, self._limit_ranges, self._config_map, secret, self._hooks)
         self.checks: health.Checks = {
             "jobs": lambda: self._jobs.synced,
             "cronjobs": lambda: self._cron_jobs.synced,
+            "limitranges": lambda: self._limit_ranges.synced,
             "state": lambda: self._config_map.synced,
             "certificate": lambda: certificate.loaded,
         }
         self.app = create_app(
-            Mutation(settings, OwnerLookup(kube, self._jobs, self._cron_jobs), lambda: self._state), self.checks
+            Mutation(
+                settings,
+                OwnerLookup(kube, self._jobs, self._cron_jobs),
+                lambda: self._state,
+                lambda namespace: self._limit_ranges.in_namespace(namespace),
+            ),
+            self.checks,
         )
 
     def start(self) -> None:
@@ -85,6 +95,10 @@ class Admission:
         for informer in self._informers:
             informer.start()
         threading.Thread(target=self._keeper.run, args=(threading.Event(),), name="certificate", daemon=True).start()
+
+    def is_registered(self) -> bool:
+        """Whether the API server may call us: false once the webhook configuration has been seen to be gone."""
+        return not self._hooks.synced or bool(self._hooks.all())
 
     def _state_changed(self, kind: str, config_map: dict[str, object]) -> None:
         self._state = state.read(None if kind == "DELETED" else config_map)

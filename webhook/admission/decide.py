@@ -43,6 +43,7 @@ class Reason(Enum):
     RESTART_LIMIT = "restart_limit"
     EXIT_CODE_POLICY = "exit_code_policy"
     NAME_TAKEN = "name_taken"
+    LIMIT_RANGE = "limit_range"
     FAILED = "failed"
 
 
@@ -111,9 +112,34 @@ def is_injected(pod: Json) -> bool:
 
 
 def _is_windows(pod: Json) -> bool:
+    """Whether the pod can only run on Windows, where our image cannot: by any of the ways to say so."""
     spec = pod["spec"]
-    wanted = (spec.get("nodeSelector") or {}).get("kubernetes.io/os")
-    return (spec.get("os") or {}).get("name") == "windows" or wanted == "windows"
+    contexts = [spec.get("securityContext"), *(c.get("securityContext") for c in _containers(pod, "containers"))]
+    return (
+        (spec.get("os") or {}).get("name") == "windows"
+        or any(_wants_windows(key, [value]) for key, value in (spec.get("nodeSelector") or {}).items())
+        or _has_windows_affinity(spec)
+        or any((context or {}).get("windowsOptions") for context in contexts)
+    )
+
+
+def _has_windows_affinity(spec: Json) -> bool:
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    terms = required.get("nodeSelectorTerms") or ()
+    return bool(terms) and all(
+        any(
+            rule.get("operator") == "In" and _wants_windows(rule.get("key", ""), rule.get("values") or [])
+            for rule in term.get("matchExpressions") or ()
+        )
+        for term in terms
+    )
+
+
+def _wants_windows(key: str, values: list[str]) -> bool:
+    if key == "node.kubernetes.io/windows-build":
+        return True
+    return key in ("kubernetes.io/os", "beta.kubernetes.io/os") and values == ["windows"]
 
 
 def _could_be_hurt(pod: Json, job: Json) -> Reason | None:

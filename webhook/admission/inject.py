@@ -4,16 +4,15 @@ The pod is raw JSON and stays so: round-tripping it through generated models los
 environment variables written here are the contract with `sidecar/settings.py`; tests/contract holds both to it.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from webhook import workloads
 from webhook.admission.decide import CONTAINER, INJECTED_LABEL, Owners
+from webhook.admission.template import Sidecar, Template
 from webhook.annotations import Options
 from webhook.monitor_identity import MonitorIdentity
 from webhook.run_mark import RunMark
-from webhook.settings import Proxy, Sidecar
 
 Json = Mapping[str, Any]
 Patch = list[dict[str, Any]]
@@ -26,16 +25,6 @@ MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 STATES = ("run", "complete", "fail")
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """What is the same for every pod that is injected."""
-
-    sidecar: Sidecar
-    telemetry_url: str
-    proxy: Proxy
-    secret: str
-
-
 def patch(
     pod: Json,
     owners: Owners,
@@ -43,12 +32,13 @@ def patch(
     mark: RunMark | None,
     identity: MonitorIdentity,
     told: frozenset[str],
+    resources: Json,
     template: Template,
 ) -> Patch:
     """The operations that add container, volume, label, annotation and pull secrets."""
     spec, metadata = pod["spec"], pod["metadata"]
     environment = _environment(pod, owners, options, mark, identity, told, template)
-    container = _container(pod, environment, template.sidecar)
+    container = _container(pod, environment, resources, template.sidecar)
     tells = ",".join(state for state in STATES if state in told) or TELLS_NOTHING
     secrets = {entry.get("name") for entry in spec.get("imagePullSecrets") or ()}
     missing = [{"name": name} for name in template.sidecar.image_pull_secrets if name not in secrets]
@@ -72,7 +62,7 @@ def _environment(
     template: Template,
 ) -> list[dict[str, Any]]:
     job, sidecar = owners.job, template.sidecar
-    started_at = workloads.epoch((job.get("status") or {}).get("startTime"))
+    started_at = _started_at(job)
     known: dict[str, object] = {
         "CRONITOR_TELEMETRY_URL": template.telemetry_url,
         "CRONITOR_MONITOR_KEY": identity.key,
@@ -100,9 +90,9 @@ def _environment(
         "CRONITOR_NODE_NAME": "spec.nodeName",
     }
     return [
-        # `$(` would be expanded by the kubelet; `$$(` is how it is written as it stands.
+        # The kubelet expands `$(NAME)` and makes `$` of every `$$`.
         *(
-            {"name": name, "value": str(value).replace("$(", "$$(")}
+            {"name": name, "value": str(value).replace("$", "$$")}
             for name, value in known.items()
             if value not in (None, "")
         ),
@@ -110,14 +100,22 @@ def _environment(
     ]
 
 
-def _container(pod: Json, environment: list[dict[str, Any]], sidecar: Sidecar) -> dict[str, Any]:
+def _started_at(job: Json) -> float | None:
+    """When the Job's deadline began; unknown while it is being resumed: its pods come before its new `startTime`."""
+    suspended = workloads.condition(job, "Suspended")
+    if suspended is not None and suspended.get("status") == "True":
+        return None
+    return workloads.epoch((job.get("status") or {}).get("startTime"))
+
+
+def _container(pod: Json, environment: list[dict[str, Any]], resources: Json, sidecar: Sidecar) -> dict[str, Any]:
     return {
         "name": CONTAINER,
         "image": sidecar.image,
         "imagePullPolicy": sidecar.image_pull_policy,
         "restartPolicy": "Always",
         "env": environment,
-        "resources": _resources(pod, sidecar),
+        "resources": resources,
         "securityContext": _security_context(pod, sidecar),
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
@@ -154,27 +152,6 @@ def _security_context(pod: Json, sidecar: Sidecar) -> dict[str, Any]:
     if (pod["spec"].get("securityContext") or {}).get("runAsUser") == 0:
         context["runAsNonRoot"] = False  # true would keep our container, and so the user's, from starting
     return context
-
-
-def _resources(pod: Json, sidecar: Sidecar) -> dict[str, Any]:
-    """What keeps a Guaranteed pod Guaranteed, and a pod with a budget of its own within it."""
-    if pod["spec"].get("resources"):
-        return {}  # pod-level resources (KEP-2837): ours are taken from the pod's
-    if _is_guaranteed(pod):
-        guaranteed = dict(sidecar.guaranteed_resources)
-        return {"requests": guaranteed, "limits": guaranteed}
-    return dict(sidecar.resources)
-
-
-def _is_guaranteed(pod: Json) -> bool:
-    containers: Iterable[Json] = (*(pod["spec"].get("initContainers") or ()), *(pod["spec"].get("containers") or ()))
-    return all(_has_equal_requests_and_limits(container) for container in containers)
-
-
-def _has_equal_requests_and_limits(container: Json) -> bool:
-    resources = container.get("resources") or {}
-    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    return all(name in limits and requests.get(name, limits[name]) == limits[name] for name in ("cpu", "memory"))
 
 
 def _prepend(parent: Json, key: str, value: dict[str, Any]) -> Patch:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from webhook import annotations, metrics, run_mark
-from webhook.admission import decide, inject, review
+from webhook.admission import decide, inject, resources, review
 from webhook.admission.decide import Owners, Reason, Skipped
 from webhook.admission.owners import OwnerLookup
+from webhook.admission.template import Template
 from webhook.monitor_identity import identify
 from webhook.settings import Settings
 from webhook.state import SharedState
@@ -17,11 +18,20 @@ log = logging.getLogger(__name__)
 
 
 class Mutation:
-    """Answers reviews. `state` gives the controller's newest word on namespaces. Safe for threads."""
+    """Answers reviews. `state` gives the controller's newest word on namespaces, `limit_ranges` those of one.
 
-    def __init__(self, settings: Settings, owners: OwnerLookup, state: Callable[[], SharedState]) -> None:
-        self._settings, self._owners, self._state = settings, owners, state
-        self._template = inject.Template(
+    Safe for threads.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        owners: OwnerLookup,
+        state: Callable[[], SharedState],
+        limit_ranges: Callable[[str], list[dict[str, Any]]],
+    ) -> None:
+        self._settings, self._owners, self._state, self._limit_ranges = settings, owners, state, limit_ranges
+        self._template = Template(
             sidecar=settings.sidecar,
             telemetry_url=settings.telemetry_url,
             proxy=settings.proxy,
@@ -53,7 +63,7 @@ class Mutation:
         found = self._owners.find(request.namespace, request.pod)
         if isinstance(found, Skipped):
             return None, self._skipped(request, found.reason)
-        mark = run_mark.read(found.job["metadata"].get("annotations"))
+        mark = run_mark.of_job(found.job)
         options = annotations.read(found.cron_job["metadata"].get("annotations") if found.cron_job else None)
         reason = decide.why_not(
             request.pod,
@@ -66,10 +76,21 @@ class Mutation:
         )
         if reason is not None:
             return None, self._skipped(request, reason, found)
-        return self._injected(request, found, options, mark), "injected"
+        sidecar = self._settings.sidecar
+        room = resources.resources(
+            request.pod, sidecar.resources, sidecar.guaranteed_resources, self._limit_ranges(request.namespace)
+        )
+        if room is None:
+            return None, self._skipped(request, Reason.LIMIT_RANGE, found)
+        return self._injected(request, found, options, mark, room), "injected"
 
     def _injected(
-        self, request: review.Request, found: Owners, options: annotations.Options, mark: run_mark.RunMark | None
+        self,
+        request: review.Request,
+        found: Owners,
+        options: annotations.Options,
+        mark: run_mark.RunMark | None,
+        room: dict[str, Any],
     ) -> list[dict[str, Any]]:
         if mark is not None:
             identity = mark.identity
@@ -85,7 +106,7 @@ class Mutation:
             )
         told = decide.tells(found.job, mark)
         log.info("injected", extra={**_where(request, found), "tells": ",".join(sorted(told)) or "nothing"})
-        return inject.patch(request.pod, found, options, mark, identity, told, self._template)
+        return inject.patch(request.pod, found, options, mark, identity, told, room, self._template)
 
     def _skipped(self, request: review.Request, reason: Reason, found: Owners | None = None) -> str:
         log.info("not_injected", extra={**_where(request, found), "reason": reason.value})

@@ -4,12 +4,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from webhook import metrics, workloads
+from webhook import metrics, run_mark, workloads
 from webhook.admission.decide import Owners, Reason, Skipped
 from webhook.clients.informer import Informer
 from webhook.clients.kube import KubeClient
 from webhook.errors import KubeError, NotFound
-from webhook.run_mark import read as read_mark
 
 LOOKUP_SECONDS = 2.0
 """All reads of one review together; the API server waits 5 s for the answer."""
@@ -40,7 +39,7 @@ class OwnerLookup:
             cron_job = self._read(self._cron_jobs, "cronjobs", namespace, above, deadline)
         except KubeError:
             return Skipped(Reason.OWNERS_LATE)
-        if cron_job is None and read_mark(job["metadata"].get("annotations")) is None:
+        if cron_job is None and run_mark.of_job(job) is None:
             return Skipped(Reason.CRON_JOB_NOT_FOUND)
         return Owners(job, cron_job)
 

@@ -37,16 +37,30 @@ def read(body: bytes) -> Request:
         kind = request.get("kind") or {}
         is_pod = (kind.get("group"), kind.get("version"), kind.get("kind")) == ("", "v1", "Pod")
         is_new = request.get("operation") == "CREATE" and not request.get("subResource")
-        shaped = isinstance(pod.get("spec"), dict) and isinstance(pod.get("metadata"), dict)
+        is_new_pod = is_pod and is_new
+        if is_new_pod and not _is_shaped(pod):
+            raise UnreadableReviewError("its object is not shaped like a Pod")
         return Request(
             uid=str(request["uid"]),
             # The pod's own may be empty at CREATE.
             namespace=str(request.get("namespace") or ""),
-            is_new_pod=is_pod and is_new and shaped,
+            is_new_pod=is_new_pod,
             pod=pod,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableReviewError(f"not an AdmissionReview: {type(error).__name__}") from None
+
+
+def _is_shaped(pod: Mapping[str, Any]) -> bool:
+    """Whether our patch would apply: one that does not is an error that `failurePolicy: Ignore` does not cover."""
+    spec, metadata = pod.get("spec"), pod.get("metadata")
+    if not isinstance(spec, dict) or not isinstance(metadata, dict):
+        return False
+    mappings = [metadata.get(key) for key in ("labels", "annotations")]
+    lists = [spec.get(key) for key in ("initContainers", "containers", "volumes", "imagePullSecrets")]
+    return all(one is None or isinstance(one, dict) for one in mappings) and all(
+        one is None or (isinstance(one, list) and all(isinstance(entry, dict) for entry in one)) for one in lists
+    )
 
 
 def answer(uid: str, patch: list[dict[str, Any]] | None = None) -> bytes:
@@ -62,5 +76,5 @@ def uid_of(body: bytes) -> str:
     """The request's uid of a review that could not be read as one, if it can be told; else ''."""
     try:
         return str(json.loads(body)["request"]["uid"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""

@@ -8,10 +8,12 @@ last connection has gone, at most `admission.drainSeconds`.
 
 import logging
 import os
+import selectors
 import socket
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -27,8 +29,33 @@ KEEP_ALIVE_SECONDS = 180
 SETTLE_SECONDS = 5.0
 """After SIGTERM new connections still come, until every node has taken this pod out of the Service."""
 QUIET_SECONDS = 1.0
+READ_SECONDS = 3.0
+"""For a handshake's next message, or the next piece of a request: the API server waits 5 s for the whole answer."""
 
 log = logging.getLogger(__name__)
+
+
+class BoundedSocket(socket.socket):
+    """A connection on which nobody waits for ever: where gunicorn would block, it has `READ_SECONDS`.
+
+    Its threads do the TLS handshakes: without a limit, a few clients that begin one and fall silent hold them all.
+    """
+
+    def setblocking(self, flag: bool, /) -> None:
+        _bound(self, flag)
+
+
+class BoundedTlsSocket(ssl.SSLSocket):
+    """The same after the handshake."""
+
+    def setblocking(self, flag: bool, /) -> None:
+        _bound(self, flag)
+
+
+def _bound(connection: socket.socket, flag: bool) -> None:
+    # gunicorn closes some connections twice, and would count one as two that have gone if that were an error.
+    if connection.fileno() >= 0:
+        connection.settimeout(READ_SECONDS if flag else 0.0)
 
 
 class DrainingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -38,6 +65,24 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
     drain_seconds = 0.0
     _draining_since: float | None = None
     _last_connected = 0.0
+
+    def enqueue_req(self, conn: Any) -> None:
+        if type(conn.sock) is not socket.socket:
+            super().enqueue_req(conn)
+            return
+        # A new connection: no thread waits for its first bytes.
+        conn.sock = BoundedSocket(fileno=conn.sock.detach())
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + READ_SECONDS
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def handle(self, conn: Any) -> Any:
+        """In a thread: what gunicorn does there, and the end of a connection, which its one loop would wait for."""
+        kept = super().handle(conn)
+        if kept is False:
+            conn.close(graceful=conn.parser is not None)  # at once where it came to no handshake
+        return kept
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         if self._draining_since is None:
@@ -56,7 +101,7 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             self._last_connected = now
         drained_for = now - self._draining_since
         quiet = drained_for >= SETTLE_SECONDS and now - self._last_connected >= QUIET_SECONDS
-        if quiet or drained_for >= self.drain_seconds:
+        if quiet or not self.app.is_wanted() or drained_for >= self.drain_seconds:
             log.info("drained", extra={"connections": self.nr_conns, "seconds": round(drained_for, 1)})
             self.alive = False
 
@@ -67,6 +112,7 @@ class AdmissionServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._certificate = ServedCertificate()
+        self._admission: Admission | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -91,15 +137,21 @@ class AdmissionServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no
         }.items():
             self.cfg.set(name, value)
 
+    def is_wanted(self) -> bool:
+        """Whether calls may still come: not once the release's webhook configuration has been deleted."""
+        return self._admission is None or self._admission.is_registered()
+
     def load(self) -> Flask:
-        admission = Admission(self._settings, self._certificate)
+        self._admission = admission = Admission(self._settings, self._certificate)
         admission.start()
         health.serve(self._settings.admission_health_port, admission.checks)
         return admission.app
 
     def _ssl_context(self, _config: Any, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         """gunicorn's hook, asked for each connection: so a new certificate needs no restart."""
-        return self._certificate.context
+        context = self._certificate.context
+        context.sslsocket_class = BoundedTlsSocket
+        return context
 
 
 def _every_address() -> str:
