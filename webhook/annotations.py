@@ -12,6 +12,7 @@ from typing import Any
 PREFIX = "k8s.cronitor.io/"
 
 TRUE_WORDS = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+LONGEST_VARIABLE = 4096
 FALSE_WORDS = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 
@@ -79,7 +80,8 @@ def _boolean(text: str) -> bool:
 
 
 def _natural(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
+    # Nine digits are thirty years; `int` itself raises on some thousands.
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
         raise _UnreadableError("a whole number of 0 or more, in seconds")
     return int(text)
 
@@ -90,6 +92,17 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _text(text: str) -> str:
     return text.strip()
+
+
+def _variable(text: str) -> str:
+    """A text that the sidecar gets as an environment variable: a huge one would keep its container from starting."""
+    if len(text.encode()) > LONGEST_VARIABLE:
+        raise _UnreadableError(f"a text of at most {LONGEST_VARIABLE} bytes")
+    return text.strip()
+
+
+def _variable_words(text: str) -> tuple[str, ...]:
+    return _words(_variable(text))
 
 
 def _one_of(kind: type[Enum]) -> Callable[[str], Enum]:
@@ -118,11 +131,11 @@ TABLE = (
     Annotation("include", "include", _boolean),
     Annotation("exclude", "exclude", _boolean),
     Annotation("inject", "inject", _boolean),
-    Annotation("key", "key", _text, ("cronitor-id",)),
+    Annotation("key", "key", _variable, ("cronitor-id",)),
     Annotation("key-inference", "key_inference", _one_of(KeyInference), ("id-inference",)),
     Annotation("name", "name", _text, ("cronitor-name",)),
     Annotation("name-prefix", "name_prefix", str),
-    Annotation("env", "env", _text),
+    Annotation("env", "env", _variable),
     Annotation("tags", "tags", _words),
     Annotation("group", "group", _text, ("cronitor-group",)),
     Annotation("notify", "notify", _words, ("cronitor-notify",)),
@@ -131,7 +144,7 @@ TABLE = (
     Annotation("note", "note", _text),
     Annotation("log-complete-event", "log_complete_event", _boolean),
     Annotation("alert-on", "alert_on", _one_of(AlertOn)),
-    Annotation("containers", "containers", _words),
+    Annotation("containers", "containers", _variable_words),
 )
 
 

@@ -6,7 +6,7 @@ why the verdict is the controller's. Written by `sidecar/journal.py`; tests/cont
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from webhook.admission.decide import CONTAINER
@@ -28,10 +28,10 @@ def read(message: str) -> SidecarReport:
     """A cut or foreign line is passed over."""
     verdict, left = "", ""
     undelivered: list[str] = []
-    for line in message.splitlines():
+    for line in message.split("\n"):  # no other line end: a message may hold U+2028 or U+0085
         try:
             parsed = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if not isinstance(parsed, dict):
             continue
@@ -49,5 +49,15 @@ def of_pod(pod: Mapping[str, Any]) -> SidecarReport | None:
     for status in (pod.get("status") or {}).get("initContainerStatuses") or ():
         if status.get("name") == CONTAINER:
             ended = (status.get("state") or {}).get("terminated")
-            return read(ended.get("message") or "") if ended else None
+            return _of_incarnations(status, ended) if ended else None
     return None
+
+
+def _of_incarnations(status: Mapping[str, Any], ended: Mapping[str, Any]) -> SidecarReport:
+    """The last one's journal holds what it found of the one before; it may have been told to leave before it looked."""
+    report = read(ended.get("message") or "")
+    before = (status.get("lastState") or {}).get("terminated")
+    if report.verdict or report.undelivered or not before:
+        return report
+    earlier = read(before.get("message") or "")
+    return replace(earlier, left=report.left or earlier.left)

@@ -21,7 +21,7 @@ class RunMark:
     """One open or closed run.
 
     `start` is the first container start in Unix seconds; `verdict` what was told at the end (`complete`, `fail`);
-    `left` why the sidecar left the verdict to the controller.
+    `left` why the sidecar left the verdict to the controller; `job` the UID of the Job that it was written for.
     """
 
     key: str
@@ -31,6 +31,7 @@ class RunMark:
     start: float | None = None
     verdict: str = ""
     left: str = ""
+    job: str = ""
 
     @property
     def identity(self) -> MonitorIdentity:
@@ -57,6 +58,14 @@ def read(annotations: Mapping[str, str] | None) -> RunMark | None:
             start=None if parsed.get("start") is None else float(parsed["start"]),
             verdict=str(parsed.get("verdict", "")),
             left=str(parsed.get("left", "")),
+            job=str(parsed.get("job", "")),
         )
-    except (KeyError, ValueError, TypeError, AttributeError):
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
+
+
+def of_job(job: Mapping[str, Any]) -> RunMark | None:
+    """The mark of this very Job: one that came along with a copy of another Job's manifest is none."""
+    metadata = job["metadata"]
+    mark = read(metadata.get("annotations"))
+    return mark if mark is not None and mark.job in ("", metadata.get("uid")) else None

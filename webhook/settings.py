@@ -11,26 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from webhook.admission.template import Proxy, Sidecar
 from webhook.errors import SettingsError
 
 DEFAULT_PATH = Path("/etc/cronitor/settings.json")
 CREDENTIALS = Path("/etc/cronitor/credentials")
 EXTRA_CA = Path("/etc/cronitor/ca/ca.crt")
-
-
-@dataclass(frozen=True, slots=True)
-class Sidecar:
-    """What the injected container is made of. `resources` are Kubernetes' own; `run_as_user` None leaves it out."""
-
-    image: str
-    image_pull_policy: str
-    image_pull_secrets: tuple[str, ...]
-    run_as_user: int | None
-    resources: Mapping[str, Any]
-    guaranteed_resources: Mapping[str, str]
-    ignore_containers: tuple[str, ...]
-    stuck_seconds: int
-    log_level: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +30,6 @@ class Names:
     webhook_configuration: str
     owner_cluster_role: str
     namespace_objects: str
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    https: str
-    http: str
-    no: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,5 +25,5 @@ def read(config_map: Mapping[str, Any] | None) -> SharedState:
     try:
         parsed = json.loads(((config_map or {}).get("data") or {})[KEY])
         return SharedState(frozenset(map(str, parsed["provisioned"])))
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return SharedState()

@@ -57,6 +57,16 @@ def trim_job(job: JsonObject) -> JsonObject | None:
     }
 
 
+def trim_any_job(job: JsonObject) -> JsonObject:
+    """As `trim_job`, but one that no CronJob owns is kept by its name: so that nobody has to ask for it again."""
+    return trim_job(job) or {"metadata": _pick(job.get("metadata"), ("name", "namespace", "uid", "resourceVersion"))}
+
+
+def trim_limit_range(limit_range: JsonObject) -> JsonObject:
+    """A LimitRange without its metadata's weight."""
+    return {"metadata": _trim_metadata(limit_range), "spec": _pick(limit_range.get("spec"), ("limits",))}
+
+
 def trim_cron_job(cron_job: JsonObject) -> JsonObject:
     """A CronJob reduced to what is used."""
     return {"metadata": _trim_metadata(cron_job), "spec": _pick(cron_job.get("spec"), _CRON_JOB_SPEC)}

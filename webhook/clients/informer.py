@@ -21,13 +21,15 @@ from webhook.errors import Gone, KubeError
 PAGE_SIZE = 500
 WATCH_SECONDS = 300
 SILENCE_SECONDS = 90.0
-"""Above the API server's bookmark interval of about a minute: a watch as silent as that is dead."""
+"""A watch as silent as that may be dead, and is opened again from where it was. That is no failure: the API server
+sends a bookmark each minute only if the resource version has moved on, which it does not for kinds that nobody writes.
+"""
 SHORTEST_WATCH_SECONDS = 1.0
 SLOWEST_RETRY_SECONDS = 30.0
 
 Trim = Callable[[JsonObject], JsonObject | None]
 Handler = Callable[[str, JsonObject], None]
-"""Called with ADDED, MODIFIED or DELETED and the trimmed object."""
+"""Called with ADDED, MODIFIED or DELETED and the trimmed object; not where nothing of what is kept has changed."""
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +86,10 @@ class Informer:
     def all(self) -> list[JsonObject]:
         return list(self._objects.values())
 
+    def in_namespace(self, namespace: str) -> list[JsonObject]:
+        """For kinds of which there are few: looks at each."""
+        return [found for (place, _), found in list(self._objects.items()) if place == namespace]
+
     def start(self) -> None:
         threading.Thread(target=self.run, name=f"informer-{self.source.kind}", daemon=True).start()
 
@@ -103,9 +109,10 @@ class Informer:
                     failures = 0
                 if time.monotonic() - opened < SHORTEST_WATCH_SECONDS:
                     raise KubeError("the watch was closed at once", reason="ClosedEarly")
-            except Gone:
-                self._version = ""
+                failures = 0
             except Exception as error:  # noqa: BLE001 - the outermost loop of this thread
+                if isinstance(error, Gone):
+                    self._version = ""
                 failures += 1
                 metrics.informer_errors.labels(self.source.kind).inc()
                 log.warning(
@@ -169,14 +176,30 @@ class Informer:
             self._apply(kind, trimmed)
 
     def _apply(self, kind: str, changed: JsonObject) -> None:
+        key = key_of(changed)
+        known = self._objects.get(key)
         if kind == "DELETED":
-            self._objects.pop(key_of(changed), None)
+            self._objects.pop(key, None)
         else:
-            self._objects[key_of(changed)] = changed
+            if known is not None and known["metadata"].get("uid") != changed["metadata"].get("uid"):
+                # Deleted and made again while no watch was open.
+                self._tell("DELETED", known)
+                kind, known = "ADDED", None
+            self._objects[key] = changed
         metrics.informer_objects.labels(self.source.kind).set(len(self._objects))
+        if kind == "DELETED" or known is None or _essence(known) != _essence(changed):
+            self._tell(kind, changed)
+
+    def _tell(self, kind: str, changed: JsonObject) -> None:
         for handler in self._handlers:
             try:
                 handler(kind, changed)
             except Exception:
                 metrics.informer_errors.labels(self.source.kind).inc()
                 log.exception("informer_handler_failed", extra={"kind": self.source.kind})
+
+
+def _essence(trimmed: JsonObject) -> JsonObject:
+    """The object but for its resource version: a change that trimming takes away is none for the handlers."""
+    metadata = {name: value for name, value in trimmed["metadata"].items() if name != "resourceVersion"}
+    return {**trimmed, "metadata": metadata}

@@ -66,7 +66,7 @@ class KubeClient:
         return self._request("DELETE", path, body=body)
 
     def stream(self, path: str, query: Query, read_timeout: float) -> Iterator[bytes]:
-        """The lines of a long answer as they come; ends when the API server closes it."""
+        """The lines of a long answer as they come; ends when the API server closes it, or is silent for too long."""
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=read_timeout)
         response = self._send("GET", path, query=query, timeout=timeout, preload_content=False)
         try:
@@ -76,6 +76,8 @@ class KubeClient:
             for chunk in response.stream(None):
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from lines
+        except urllib3.exceptions.ReadTimeoutError:
+            return
         except urllib3.exceptions.HTTPError as error:
             raise errors.KubeError(f"GET {path}: {type(error).__name__}", reason=type(error).__name__) from None
         finally:
@@ -97,7 +99,8 @@ class KubeClient:
             query=query,
             body=None if body is None else json.dumps(body).encode(),
             content_type=content_type,
-            timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout), read=timeout),
+            # Both together: admission has to answer in time.
+            timeout=urllib3.Timeout(total=timeout, connect=min(CONNECT_SECONDS, timeout)),
         )
         if not 200 <= response.status < 300:
             raise _error(method, path, response.status, response.data)
@@ -124,10 +127,19 @@ class KubeClient:
         url = self._configuration.host + path
         if query:
             url += "?" + urlencode(query)
-        try:
+
+        def send() -> urllib3.BaseHTTPResponse:
             return self._connections.request(
                 method, url, body=body, headers=headers, timeout=timeout, preload_content=preload_content, retries=False
             )
+
+        try:
+            try:
+                return send()
+            except urllib3.exceptions.ProtocolError:
+                if method != "GET":
+                    raise
+                return send()  # the connection had been kept open and was dropped on the way
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise errors.KubeError(f"{method} {path}: {type(error).__name__}", reason=type(error).__name__) from None
 

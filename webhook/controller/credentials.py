@@ -1,6 +1,7 @@
 """The keys as mounted, and whether Cronitor takes them."""
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from webhook.controller.queue import Key
 from webhook.errors import CronitorError, SettingsError
 
 CHECK_SECONDS = 3600.0
+LOOK_AT_FILES_SECONDS = 20.0
 
 log = logging.getLogger(__name__)
 
@@ -57,3 +59,20 @@ class KeyCheck:
         else:
             log.error("api_key_not_valid", extra={"standing": standing.value, "setting": "credentials.apiKey"})
         return CHECK_SECONDS
+
+
+class MountedFiles:
+    """Notices when what is mounted has changed: keys, CAs. `changed` then has the process started anew with it."""
+
+    def __init__(self, paths: Sequence[Path], changed: Callable[[], None]) -> None:
+        self._paths, self._changed = paths, changed
+        self._known = self._contents()
+
+    def reconcile(self, key: Key) -> float | None:
+        if self._contents() != self._known:
+            log.info("mounted_files_changed")
+            self._changed()
+        return LOOK_AT_FILES_SECONDS
+
+    def _contents(self) -> list[str]:
+        return [_read(path) for path in self._paths]

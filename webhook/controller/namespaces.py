@@ -8,9 +8,10 @@ from typing import Any
 from webhook.clients.informer import Informer
 from webhook.clients.kube import KubeClient
 from webhook.controller import plan
+from webhook.controller.objects import OwnedObjects
 from webhook.controller.plan import Act, Found, Plan, Wanted
 from webhook.controller.queue import Key
-from webhook.errors import AlreadyExists, Forbidden, NotFound
+from webhook.errors import Forbidden, NotFound
 from webhook.settings import Settings
 
 AFTER_WRITING_SECONDS = 2.0
@@ -35,8 +36,11 @@ class NamespaceCaches:
 class NamespaceKeeper:
     """Reconciles one namespace by its name. Safe for threads as long as one key is worked on by one at a time."""
 
-    def __init__(self, kube: KubeClient, caches: NamespaceCaches, settings: Settings, wanted: Wanted) -> None:
-        self._kube, self._caches, self._settings, self._wanted = kube, caches, settings, wanted
+    def __init__(
+        self, kube: KubeClient, objects: OwnedObjects, caches: NamespaceCaches, settings: Settings, wanted: Wanted
+    ) -> None:
+        self._kube, self._objects, self._caches = kube, objects, caches
+        self._settings, self._wanted = settings, wanted
         self.failing: set[str] = set()
 
     def reconcile(self, key: Key) -> float | None:
@@ -45,6 +49,8 @@ class NamespaceKeeper:
         if not planned.acts:
             self.failing.discard(namespace)
             return planned.look_again
+        if self._caches_are_behind(namespace, planned):
+            return AFTER_WRITING_SECONDS
         try:
             for act in planned.acts:
                 self._do(act, namespace)
@@ -67,19 +73,39 @@ class NamespaceKeeper:
     def labelled(self) -> set[str]:
         """The namespaces that should have everything."""
         names = (found["metadata"]["name"] for found in self._caches.namespaces.all())
-        return {name for name in names if self._found(name).labelled}
+        return {name for name in names if self.is_labelled(name)}
+
+    def is_labelled(self, namespace: str) -> bool:
+        """Whether the namespace is there, carries the label, may be injected, and is not being deleted."""
+        found = self._caches.namespaces.get("", namespace)
+        return found is not None and self._counts_as_labelled(found)
+
+    def _counts_as_labelled(self, namespace: Json) -> bool:
+        metadata = namespace["metadata"]
+        return (
+            (metadata.get("labels") or {}).get(plan.INJECTION_LABEL) == "enabled"
+            and not metadata.get("deletionTimestamp")
+            and metadata["name"] not in plan.NEVER_LABELLED
+            and metadata["name"] != self._settings.namespace
+        )
+
+    def has_objects(self, namespace: str) -> bool:
+        """Whether anything of ours is in the namespace."""
+        caches, name = self._caches, self._wanted.name
+        kinds = (caches.service_accounts, caches.role_bindings, caches.secrets)
+        return any(kind.get(namespace, name) is not None for kind in kinds)
 
     def _found(self, namespace: str) -> Found:
         caches, name = self._caches, self._wanted.name
-        found = caches.namespaces.get("", namespace)
-        allowed = namespace not in plan.NEVER_LABELLED and namespace != self._settings.namespace
-        labelled = found is not None and allowed and not found["metadata"].get("deletionTimestamp")
+        labelled = self.is_labelled(namespace)
         return Found(
             labelled=labelled,
             service_account=caches.service_accounts.get(namespace, name),
             role_binding=caches.role_bindings.get(namespace, name),
             secret=caches.secrets.get(namespace, name),
-            has_injected_pods=not labelled and any(is_live_injected(pod, namespace) for pod in caches.pods.all()),
+            has_injected_pods=not labelled
+            and self.has_objects(namespace)
+            and any(is_live_injected(pod, namespace) for pod in caches.pods.all()),
         )
 
     def _do(self, act: Act, namespace: str) -> None:
@@ -87,20 +113,48 @@ class NamespaceKeeper:
         bindings = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings"
         match act:
             case Act.WRITE_SERVICE_ACCOUNT:
-                self._write(f"{core}/serviceaccounts", plan.service_account(wanted))
+                self._objects.write(f"{core}/serviceaccounts", plan.service_account(wanted))
             case Act.WRITE_ROLE_BINDING:
-                self._write(bindings, plan.role_binding(wanted, namespace))
+                self._objects.write(bindings, plan.role_binding(wanted, namespace))
             case Act.REPLACE_ROLE_BINDING:
-                self._delete(f"{bindings}/{wanted.name}")
-                self._write(bindings, plan.role_binding(wanted, namespace))
+                self._delete(bindings, self._caches.role_bindings.get(namespace, wanted.name))
+                self._objects.write(bindings, plan.role_binding(wanted, namespace))
             case Act.WRITE_SECRET:
                 token = plan.secret_text(self._caches.secrets.get(namespace, wanted.name), "token")
-                self._write(f"{core}/secrets", plan.secret(wanted, token))
+                self._objects.write(f"{core}/secrets", plan.secret(wanted, token))
             case Act.RENEW_TOKEN:
-                self._write(f"{core}/secrets", plan.secret(wanted, self._new_token(namespace)))
+                self._objects.write(f"{core}/secrets", plan.secret(wanted, self._new_token(namespace)))
             case Act.DELETE_ALL:
-                for path in (f"{core}/secrets", bindings, f"{core}/serviceaccounts"):
-                    self._delete(f"{path}/{wanted.name}")
+                caches = self._caches
+                for collection, cache in (
+                    (f"{core}/secrets", caches.secrets),
+                    (bindings, caches.role_bindings),
+                    (f"{core}/serviceaccounts", caches.service_accounts),
+                ):
+                    self._delete(collection, cache.get(namespace, wanted.name))
+
+    def _caches_are_behind(self, namespace: str, planned: Plan) -> bool:
+        """Whether what is planned would undo or repeat what the caches do not show yet."""
+        if Act.DELETE_ALL in planned.acts:
+            return self._still_needed(namespace)
+        if planned.acts != (Act.RENEW_TOKEN,):
+            return False
+        token = plan.read_claims(plan.secret_text(self._caches.secrets.get(namespace, self._wanted.name), "token"))
+        return token is not None and abs(time.time() - token.issued_at) < AFTER_WRITING_SECONDS
+
+    def _still_needed(self, namespace: str) -> bool:
+        """Ask the API server itself before anything is deleted: a running sidecar would lose its token for good."""
+        try:
+            if self._counts_as_labelled(self._kube.get(f"/api/v1/namespaces/{namespace}")):
+                return True
+        except NotFound:
+            return False
+        live = {
+            "labelSelector": "k8s.cronitor.io/injected=true",
+            "fieldSelector": "status.phase!=Succeeded,status.phase!=Failed",
+            "limit": "1",
+        }
+        return bool(self._kube.get(f"/api/v1/namespaces/{namespace}/pods", live).get("items"))
 
     def _new_token(self, namespace: str) -> str:
         answer = self._kube.create(
@@ -113,21 +167,10 @@ class NamespaceKeeper:
         )
         return str(answer["status"]["token"])
 
-    def _write(self, collection: str, body: Json) -> None:
-        """Create the object, or bring the one that is there to the same content."""
-        try:
-            self._kube.create(collection, body)
-        except AlreadyExists:
-            stale = self._kube.get(f"{collection}/{body['metadata']['name']}").get("data") or {}
-            if "data" in body:  # a merge patch removes only what it names
-                body = {**body, "data": {**dict.fromkeys(stale), **body["data"]}}
-            self._kube.patch(f"{collection}/{body['metadata']['name']}", body)
-
-    def _delete(self, path: str) -> None:
-        try:
-            self._kube.delete(path)
-        except NotFound:
-            log.debug("already_gone", extra={"path": path})
+    def _delete(self, collection: str, found: Json | None) -> None:
+        if found is not None and plan.is_ours(found):
+            metadata = found["metadata"]
+            self._objects.delete(f"{collection}/{metadata['name']}", metadata["uid"])
 
 
 def is_live_injected(pod: Json, namespace: str) -> bool:

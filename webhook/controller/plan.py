@@ -116,7 +116,7 @@ def read_claims(token: str) -> TokenClaims | None:
             expires_at=float(claims["exp"]),
             service_account_uid=str(claims["kubernetes.io"]["serviceaccount"]["uid"]),
         )
-    except (IndexError, KeyError, ValueError, TypeError, binascii.Error):
+    except (IndexError, KeyError, ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
         return None
 
 
@@ -160,7 +160,7 @@ def secret(wanted: Wanted, token: str) -> JsonObject:
 
 
 def _removal(found: Found) -> Plan:
-    if not found.objects:
+    if not any(is_ours(one) for one in found.objects):
         return Plan()
     if found.has_injected_pods:  # the last of them still reports; its end is seen, the time is a safety net
         return Plan(look_again=CLEAN_UP_AGAIN_SECONDS)
@@ -199,6 +199,11 @@ def _secret_fits(secret: Json | None, wanted: Wanted) -> bool:
 def _is_usable(token: TokenClaims, found: Found) -> bool:
     account = found.service_account
     return account is not None and account["metadata"].get("uid") == token.service_account_uid
+
+
+def is_ours(found: Json) -> bool:
+    """Whether we made this object, of whatever release; somebody else's of the same name is left alone."""
+    return ((found.get("metadata") or {}).get("labels") or {}).items() >= LABELS.items()
 
 
 def _is_owned(found: Json, wanted: Wanted) -> bool:

@@ -13,7 +13,7 @@ from webhook.controller import marks
 from webhook.controller.marks import Defaults
 from webhook.controller.namespaces import NamespaceKeeper
 from webhook.controller.queue import Key
-from webhook.errors import NotFound
+from webhook.errors import Conflict, NotFound
 from webhook.run_mark import RunMark
 
 log = logging.getLogger(__name__)
@@ -44,16 +44,16 @@ class RunOpener:
             return None
         cron_job = self._cron_jobs.get(key.namespace, owner.name)
         options = annotations.read(cron_job["metadata"].get("annotations") if cron_job else None)
-        mark = run_mark.read(job["metadata"].get("annotations"))
+        mark = run_mark.of_job(job)
         if mark is not None:
-            decision = marks.advanced(mark, job, self._pods.of(job), options, time.time())
+            decision = marks.advanced(mark, job, self._pods.of(job), options, self._defaults.ignored, time.time())
             if decision.mark is not None:
                 self._write(job, decision.mark)
             return decision.look_again
         if cron_job is None or cron_job["metadata"]["uid"] != owner.uid:
             return None
         self._tell_problems(cron_job, options)
-        labelled = key.namespace in self._namespaces.labelled()
+        labelled = self._namespaces.is_labelled(key.namespace)
         if (new := marks.opened(job, cron_job, options, labelled=labelled, defaults=self._defaults)) is not None:
             self._write(job, new)
             metrics.runs_opened.inc()
@@ -72,6 +72,10 @@ class RunOpener:
         }
         try:
             self._kube.patch(path, patch)
+        except Conflict:
+            # The Job has changed meanwhile: that change comes to us as well, and all is decided anew.
+            log.debug("mark_conflict", extra={"namespace": metadata["namespace"], "job": metadata["name"]})
+            return
         except NotFound:
             return  # ttlSecondsAfterFinished, or deleted
         told = {"namespace": metadata["namespace"], "job": metadata["name"], "series": metadata["uid"]}

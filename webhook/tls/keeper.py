@@ -177,9 +177,14 @@ class CertificateKeeper:
         log.info("tls_secret_written", extra=told)
 
     def _owner(self) -> Mapping[str, Any] | None:
-        """The ClusterRole that takes the Secret along when the release is uninstalled. Not worth failing for."""
+        """The ClusterRole that takes the Secret along when the release is uninstalled. Not worth failing for.
+
+        Raises NotFound: then the release is being uninstalled, and a Secret made now would stay for ever.
+        """
         try:
             return self._kube.get(self._owner_path)
+        except NotFound:
+            raise
         except KubeError as error:
             told = {"clusterrole": self._names.owner_cluster_role, "detail": str(error), **self._identity}
             log.info("tls_secret_without_owner", extra=told)

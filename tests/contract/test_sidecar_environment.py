@@ -1,0 +1,265 @@
+"""What `webhook/` writes, `sidecar/` reads, and the other way round: neither imports the other, so this holds both.
+
+A pod is injected, its container's environment is what the kubelet would make of it, and the sidecar's settings are
+loaded from that.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonpatch
+import pytest
+
+import sidecar.events
+import sidecar.journal
+import sidecar.machine
+import sidecar.pod
+import sidecar.settings
+import webhook.admission.decide
+import webhook.admission.inject
+import webhook.journal
+from sidecar.events import Event, State
+from sidecar.journal import Delivery, Entry, Journal
+from tests.unit.webhook import objects
+from tests.unit.webhook.kubelet import variables
+from webhook.admission.decide import Owners
+from webhook.admission.template import Proxy, Sidecar, Template
+from webhook.annotations import Options
+from webhook.controller import plan
+from webhook.journal import SidecarReport
+from webhook.monitor_identity import MonitorIdentity
+from webhook.run_mark import RunMark
+
+FIELDS = {"metadata.name": "backup-1-x7k2p", "metadata.namespace": "shop", "spec.nodeName": "node-1"}
+FROM_THE_KUBELET = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+FOR_TESTS_ALONE = {"CRONITOR_MOUNT", "CRONITOR_TERMINATION_LOG"}
+
+SIDECAR = Sidecar(
+    image="registry.example/sidecar:1",
+    image_pull_policy="IfNotPresent",
+    image_pull_secrets=(),
+    run_as_user=65532,
+    resources={},
+    guaranteed_resources={},
+    ignore_containers=("istio-proxy", "linkerd-proxy"),
+    stuck_seconds=90,
+    log_level="debug",
+)
+TEMPLATE = Template(
+    SIDECAR,
+    "https://telemetry.example/cronitor",
+    Proxy("http://user:p$$(x)@proxy:3128", "http://proxy:8080", ".corp,10.0.0.0/8"),
+    "cronitor-sidecar",
+)
+IDENTITY = MonitorIdentity("nightly/“backup” $(CRONITOR_SERIES)", "shop/backup", "prod $")
+# Everything that can be said is said.
+JOB = objects.job(
+    backoffLimit=3,
+    activeDeadlineSeconds=600,
+    annotations={"cronjob.kubernetes.io/instantiate": "manual"},
+    status={"failed": 1},
+)
+MARK = RunMark("k", "n", start=objects.CREATED_AT + 1.25)
+OPTIONS = Options(containers=("app", "worker"))
+ALL = frozenset(state.value for state in State)
+
+
+def injected(
+    a_job: dict[str, Any] = JOB,
+    *,
+    template: Template = TEMPLATE,
+    mark: RunMark | None = MARK,
+    options: Options = OPTIONS,
+    identity: MonitorIdentity = IDENTITY,
+    told: frozenset[str] = ALL,
+    **spec: Any,
+) -> dict[str, Any]:
+    """The pod's spec after admission."""
+    given = objects.pod(terminationGracePeriodSeconds=45, **spec)
+    operations = webhook.admission.inject.patch(
+        given, Owners(a_job, objects.cron_job()), options, mark, identity, told, {}, template
+    )
+    patched: dict[str, Any] = jsonpatch.apply_patch(given, operations)["spec"]
+    return patched
+
+
+def environment(spec: Mapping[str, Any]) -> dict[str, str]:
+    return {**variables(spec["initContainers"][0], FIELDS.__getitem__), **FROM_THE_KUBELET}
+
+
+class Read(dict[str, str]):
+    """An environment that remembers what was asked of it."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        super().__init__(variables)
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return super().__contains__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("variables are read by their names")
+
+
+def test_everything_that_admission_says_arrives() -> None:
+    found = sidecar.settings.load(environment(injected()))
+    assert found.telemetry_url == "https://telemetry.example/cronitor"
+    assert found.monitor_key == IDENTITY.key
+    assert found.identity == sidecar.events.Identity(objects.JOB_UID, IDENTITY.env, "node-1")
+    assert (found.namespace, found.pod) == ("shop", "backup-1-x7k2p")
+    assert found.api_server == "https://10.96.0.1:443"
+    assert found.grace_seconds == 45
+    assert (found.proxy, found.no_proxy) == (TEMPLATE.proxy.https, TEMPLATE.proxy.no)
+    assert found.log_level == "debug"
+    assert found.rules == sidecar.machine.Rules(
+        tells=frozenset(State),
+        backoff_limit=3,
+        failed_before=1,
+        job_deadline_seconds=600,
+        job_started_at=objects.CREATED_AT,
+        run_started_at=objects.CREATED_AT + 1.25,
+        containers=frozenset({"app", "worker"}),
+        ignored=frozenset({"istio-proxy", "linkerd-proxy"}),
+        stuck_seconds=90,
+        manual=True,
+    )
+
+
+def test_what_admission_leaves_out_is_what_the_sidecar_takes_for_granted() -> None:
+    plain = injected(
+        objects.job(status={"startTime": None}),
+        mark=None,
+        options=Options(),
+        identity=MonitorIdentity("k", "n", ""),
+        template=Template(SIDECAR, "https://cronitor.link", Proxy("", "", ""), "cronitor-sidecar"),
+    )
+    found = sidecar.settings.load(environment(plain))
+    rules = found.rules
+    assert (rules.backoff_limit, rules.failed_before) == (6, 0)
+    assert (rules.job_deadline_seconds, rules.job_started_at, rules.run_started_at) == (None, None, None)
+    assert (rules.containers, rules.manual) == (frozenset(), False)
+    assert (found.proxy, found.no_proxy, found.identity.env) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [ALL, frozenset({"complete", "fail"}), frozenset({"run", "complete"}), frozenset({"complete"}), frozenset()],
+    ids=lambda told: ",".join(sorted(told)) or "nothing",
+)
+def test_who_speaks_arrives(told: frozenset[str]) -> None:
+    found = sidecar.settings.load(environment(injected(told=told)))
+    assert {state.value for state in found.rules.tells} == told
+
+
+def test_a_plain_http_address_goes_through_the_proxy_for_those() -> None:
+    template = Template(SIDECAR, "http://cronitor.internal", TEMPLATE.proxy, "cronitor-sidecar")
+    assert sidecar.settings.load(environment(injected(template=template))).proxy == "http://proxy:8080"
+
+
+def test_the_states_have_the_same_names() -> None:
+    assert set(webhook.admission.inject.STATES) == {state.value for state in State}
+
+
+def test_every_variable_that_is_written_is_read() -> None:
+    written = environment(injected())
+    asked = set()
+    for url in ("https://cronitor.link", "http://cronitor.link"):  # one proxy counts for each
+        reading = Read({**written, "CRONITOR_TELEMETRY_URL": url})
+        sidecar.settings.load(reading)
+        asked |= reading.names
+    assert set(written) - asked == set()
+
+
+def test_every_variable_that_is_read_is_written() -> None:
+    reading = Read(environment(injected()))
+    sidecar.settings.load(reading)
+    assert reading.names - set(reading.keys()) == FOR_TESTS_ALONE
+
+
+# --- mounted files ---------------------------------------------------------------------------------------------------
+
+
+def test_the_files_are_where_the_sidecar_looks_for_them() -> None:
+    spec = injected()
+    (mount,) = spec["initContainers"][0]["volumeMounts"]
+    found = sidecar.settings.load(environment(spec))
+    assert Path(mount["mountPath"]) == found.mount == sidecar.settings.MOUNT
+    read = {path.name for path in (found.token_file, found.api_ca_file, found.telemetry_key_file, found.extra_ca_file)}
+    wanted = plan.Wanted(
+        "cronitor-sidecar", "role", "uid", {"telemetry-key": "k", "ca.crt": "CA", "cronitor-ca.crt": "CA"}
+    )
+    assert set(plan.secret(wanted, "token")["data"]) == read
+    (volume,) = [volume for volume in spec["volumes"] if volume["name"] == mount["name"]]
+    (secret,) = [source["secret"] for source in volume["projected"]["sources"] if "secret" in source]
+    assert secret["name"] == wanted.name
+    assert "items" not in secret, "every entry is a file of its name"
+
+
+def test_the_termination_message_is_the_file_that_the_sidecar_writes() -> None:
+    spec = injected()
+    found = sidecar.settings.load(environment(spec))
+    assert str(found.termination_log) == spec["initContainers"][0]["terminationMessagePath"]
+
+
+def test_our_container_has_one_name() -> None:
+    assert webhook.admission.decide.CONTAINER == sidecar.pod.OWN_CONTAINER
+    assert injected()["initContainers"][0]["name"] == sidecar.pod.OWN_CONTAINER
+
+
+def test_the_sidecar_finds_itself_in_the_pod_that_was_injected() -> None:
+    spec = injected(initContainers=[{"name": "setup"}, {"name": "mesh", "restartPolicy": "Always"}])
+    pod = sidecar.pod.parse({"metadata": {}, "spec": spec, "status": {}})
+    kinds = {container.name: container.kind for container in pod.containers}
+    assert kinds == {
+        "cronitor": sidecar.pod.Kind.OWN,
+        "setup": sidecar.pod.Kind.INIT,
+        "mesh": sidecar.pod.Kind.NATIVE_SIDECAR,
+        "app": sidecar.pod.Kind.REGULAR,
+    }
+
+
+# --- the journal -----------------------------------------------------------------------------------------------------
+
+RUN = Event(State.RUN, 1772366401.0)
+COMPLETE = Event(State.COMPLETE, 1772366405.0, "attempt 1/7 · app 0", status_code=0, duration=4.0, error_count=0)
+FAIL = Event(State.FAIL, 1772366405.0, "attempt 7/7 · app 3", status_code=3, duration=4.0, error_count=7)
+STUCK = Event(State.FAIL, 1772366400.0, "attempt 1/7 · app ImagePullBackOff", stuck=True)
+TAKEN, WAITING, REFUSED = Delivery.ACCEPTED, Delivery.PENDING, Delivery.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("entries", "left", "expected"),
+    [
+        ((), "", SidecarReport()),
+        (((RUN, TAKEN),), "", SidecarReport()),
+        (((RUN, TAKEN), (COMPLETE, TAKEN)), "", SidecarReport("complete")),
+        (((RUN, TAKEN), (FAIL, TAKEN)), "", SidecarReport("fail")),
+        (((STUCK, TAKEN),), "the pod is being deleted", SidecarReport(left="the pod is being deleted")),
+        (((STUCK, TAKEN), (RUN, TAKEN), (COMPLETE, TAKEN)), "", SidecarReport("complete")),
+        (((RUN, TAKEN), (COMPLETE, WAITING)), "", SidecarReport(undelivered=("complete",))),
+        (((RUN, WAITING), (FAIL, REFUSED)), "late", SidecarReport(undelivered=("fail", "run"), left="late")),
+    ],
+)
+def test_the_controller_reads_the_journal_that_the_sidecar_writes(
+    entries: tuple[tuple[Event, Delivery], ...], left: str, expected: SidecarReport
+) -> None:
+    written = sidecar.journal.encode(Journal(tuple(Entry(*entry) for entry in entries), left)).decode()
+    assert webhook.journal.read(written) == expected
+
+
+def test_a_journal_that_the_kubelet_has_cut_is_read_as_far_as_it_goes() -> None:
+    journal = Journal((Entry(RUN, TAKEN), Entry(COMPLETE, TAKEN)), "why")
+    text = sidecar.journal.encode(journal).decode()
+    verdicts = {webhook.journal.read(text[:length]).verdict for length in range(len(text) + 1)}
+    assert verdicts == {"", "complete"}
+    assert webhook.journal.read(text[: text.index("\n") + 5]).verdict == "complete", "the verdict stands first"

@@ -1,0 +1,174 @@
+"""The monitors API against the stand-in: what its answers mean, and that no error repeats the key."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.cronitor.account import Behaviour
+from tests.cronitor.faults import Surface
+from tests.cronitor.stand_in import StandIn
+from webhook.clients import cronitor as module
+from webhook.clients.cronitor import BATCH_SIZE, KeyStanding, MonitorsClient
+from webhook.errors import CronitorError
+
+SDK_KEY = "sdk-key-0123456789"
+TELEMETRY_KEY = "telemetry-key-0123456789"
+KEYS = {SDK_KEY: "sdk", TELEMETRY_KEY: "telemetry"}
+MONITOR = {"type": "job", "key": "backup", "name": "shop/backup", "schedule": "0 3 * * *"}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BACKOFF_SECONDS", 0.0)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def cronitor() -> Iterator[StandIn]:
+    with StandIn(keys=KEYS) as stand_in:
+        yield stand_in
+
+
+def client(stand_in: StandIn, key: str = SDK_KEY) -> MonitorsClient:
+    return MonitorsClient(f"{stand_in.url}/api", key)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (SDK_KEY, KeyStanding.VALID),
+        (TELEMETRY_KEY, KeyStanding.TELEMETRY_ONLY),
+        ("nobody-knows-this-key", KeyStanding.REFUSED),
+    ],
+)
+def test_how_a_key_stands(cronitor: StandIn, key: str, expected: KeyStanding) -> None:
+    assert client(cronitor, key).check_key() is expected
+    assert cronitor.monitors() == []
+
+
+def test_a_check_that_comes_to_nothing_is_no_standing(cronitor: StandIn) -> None:
+    cronitor.fault("status", status=500, times=5)
+    with pytest.raises(CronitorError) as raised:
+        client(cronitor).check_key()
+    assert raised.value.status == 500
+
+
+def test_it_says_what_it_is_and_which_version_it_speaks(cronitor: StandIn) -> None:
+    client(cronitor).check_key()
+    headers = cronitor.requests()[0].headers
+    assert (headers["User-Agent"], headers["Cronitor-Version"]) == ("cronitor-k8s", "2025-11-28")
+
+
+@pytest.mark.parametrize("form", ["object", "array"])
+@pytest.mark.parametrize("status", [200, 201])
+def test_both_forms_of_answer_to_a_put_are_read(form: str, status: int) -> None:
+    with StandIn(keys=KEYS, behaviour=Behaviour(answer_form=form, put_status=status)) as stand_in:
+        (found,) = client(stand_in).put([MONITOR])
+        assert (found["key"], found["name"]) == ("backup", "shop/backup")
+        assert [monitor["key"] for monitor in stand_in.monitors()] == ["backup"]
+        stand_in.assert_clean()
+
+
+def test_no_monitors_are_no_error(cronitor: StandIn) -> None:
+    assert client(cronitor).put([]) == []
+
+
+def test_more_than_a_batch_is_refused_before_it_is_sent(cronitor: StandIn) -> None:
+    with pytest.raises(ValueError, match="101 monitors in one request, at most 100"):
+        client(cronitor).put([{**MONITOR, "key": str(number)} for number in range(BATCH_SIZE + 1)])
+    assert cronitor.requests() == []
+
+
+@pytest.mark.parametrize("form", ["error", "errors", "text"])
+def test_the_words_of_a_400_are_in_the_error(cronitor: StandIn, form: str) -> None:
+    cronitor.fault("status", status=400, error_form=form, times=1)
+    with pytest.raises(CronitorError) as raised:
+        client(cronitor).put([MONITOR])
+    assert raised.value.status == 400
+    words = str(raised.value).removeprefix("monitors API answered 400: ")
+    assert words
+    assert not words.startswith(("{", "["))
+
+
+def test_a_monitor_that_the_api_does_not_take_is_an_error_with_its_reason(cronitor: StandIn) -> None:
+    with pytest.raises(CronitorError, match=r"monitors API answered 400: .*key") as raised:
+        client(cronitor).put([{"type": "job", "name": "no key"}])
+    assert raised.value.status == 400
+
+
+@pytest.mark.parametrize(("status", "times"), [(500, 4), (502, 1), (503, 2), (504, 1), (429, 1)])
+def test_what_passes_is_tried_again(cronitor: StandIn, status: int, times: int) -> None:
+    cronitor.fault("status", status=status, times=times, surface=Surface.MONITORS, retry_after="0")
+    assert client(cronitor).put([MONITOR])
+    assert len(cronitor.requests()) == times + 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_what_does_not_pass_is_not(cronitor: StandIn, status: int) -> None:
+    cronitor.fault("status", status=status, times=1)
+    with pytest.raises(CronitorError) as raised:
+        client(cronitor).put([MONITOR])
+    assert (raised.value.status, len(cronitor.requests())) == (status, 1)
+
+
+def test_a_connection_that_breaks_is_tried_again(cronitor: StandIn) -> None:
+    cronitor.fault("reset", times=2)
+    assert client(cronitor).put([MONITOR])
+
+
+@pytest.mark.parametrize("body", ["OK", "<html>", ""])
+def test_an_answer_that_is_not_json_is_an_error(body: str) -> None:
+    response = requests.Response()
+    response.status_code, response._content = 200, body.encode()
+    with pytest.raises(CronitorError, match="no JSON"):
+        module._monitors_in(response)
+
+
+ERRORS: list[dict[str, Any]] = [
+    {"kind": "reset", "times": 5},
+    {"kind": "refuse"},
+    {"kind": "status", "status": 500, "times": 5},
+    {"kind": "status", "status": 401, "times": 1, "error_form": "text"},
+    {"kind": "status", "status": 400, "times": 1, "error_form": "errors"},
+]
+
+
+@pytest.mark.parametrize("fault", ERRORS, ids=str)
+def test_no_error_holds_the_key(cronitor: StandIn, fault: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    given = dict(fault)
+    api = client(cronitor)
+    cronitor.fault(given.pop("kind"), **given)
+    with pytest.raises(CronitorError) as raised:
+        api.put([MONITOR])
+    error = raised.value
+    assert SDK_KEY not in f"{error} {error!r} {error.__dict__} {caplog.text}"
+    assert error.__cause__ is None
+    assert error.__suppress_context__ or error.__context__ is None
+
+
+class TestTls:
+    @pytest.fixture
+    def secure(self, tmp_path: Path) -> Iterator[StandIn]:
+        with StandIn(keys=KEYS, directory=tmp_path) as stand_in:
+            yield stand_in
+
+    def test_a_ca_of_ones_own_is_trusted(self, secure: StandIn) -> None:
+        assert MonitorsClient(f"{secure.https_url}/api", SDK_KEY, secure.ca_file).check_key() is KeyStanding.VALID
+
+    def test_without_it_the_certificate_is_refused(self, secure: StandIn) -> None:
+        with pytest.raises(CronitorError, match="SSLError"):
+            MonitorsClient(f"{secure.https_url}/api", SDK_KEY).check_key()
+        assert secure.requests() == []
+
+    def test_the_public_authorities_are_trusted_beside_it(
+        self, secure: StandIn, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # The stand-in's authority plays a public one; the extra one is of no use here.
+        monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(secure.ca_file))
+        with StandIn(keys=KEYS, directory=tmp_path_factory.mktemp("other")) as other:
+            api = MonitorsClient(f"{secure.https_url}/api", SDK_KEY, other.ca_file)
+        assert api.check_key() is KeyStanding.VALID

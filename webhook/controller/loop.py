@@ -1,0 +1,175 @@
+"""The controller's loop: caches tell what has changed, a queue remembers it, reconcilers make it what it should be.
+
+Nothing here looks at more than what a change concerns: clusters have thousands of Jobs.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from webhook import metrics, workloads
+from webhook.clients.informer import Informer, Source
+from webhook.clients.kube import KubeClient
+from webhook.controller import plan
+from webhook.controller.job_index import JobIndex
+from webhook.controller.marks import Defaults
+from webhook.controller.namespaces import NamespaceCaches, NamespaceKeeper
+from webhook.controller.objects import OwnedObjects
+from webhook.controller.publisher import StatePublisher
+from webhook.controller.queue import Key, Reconciler, WorkQueue
+from webhook.controller.runs import PodsOfJobs, RunOpener
+from webhook.settings import Settings
+
+THREADS = 4
+SETTLE_SECONDS = 0.2
+"""Changes come in bursts (an object and what follows from it): one look at the end of each is enough."""
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+
+class Controller:
+    """Caches are filled in every replica; only the one that leads queues and reconciles.
+
+    `others` are reconcilers of a single key each, by their kind.
+    """
+
+    def __init__(
+        self,
+        kube: KubeClient,
+        settings: Settings,
+        wanted: plan.Wanted,
+        objects: OwnedObjects,
+        others: Mapping[str, Reconciler],
+    ) -> None:
+        self._settings, self._others = settings, others
+        self._leading = threading.Event()
+        self._jobs = Informer(kube, Source("jobs", "/apis/batch/v1/jobs", trim=workloads.trim_job))
+        self._cron_jobs = Informer(kube, Source("cronjobs", "/apis/batch/v1/cronjobs", trim=workloads.trim_cron_job))
+        self._caches = _namespace_caches(kube, wanted.name)
+        self._state = Informer(
+            kube,
+            Source(
+                "configmaps",
+                f"/api/v1/namespaces/{settings.namespace}/configmaps",
+                field_selector=f"metadata.name={settings.names.state_config_map}",
+            ),
+        )
+        self._index = JobIndex(self._jobs)
+        self._keeper = NamespaceKeeper(kube, objects, self._caches, settings, wanted)
+        runs = RunOpener(
+            kube,
+            jobs=self._jobs,
+            cron_jobs=self._cron_jobs,
+            pods=PodsOfJobs(self._caches.pods),
+            namespaces=self._keeper,
+            defaults=Defaults(
+                settings.include_by_default, settings.default_environment, frozenset(settings.sidecar.ignore_containers)
+            ),
+        )
+        publisher = StatePublisher(objects, self._state, self._keeper, settings, wanted.owner_uid)
+        self.queue = WorkQueue({"namespace": self._keeper, "state": publisher, "job": runs, **others})
+        self._feed_queue()
+
+    @property
+    def synced(self) -> bool:
+        return all(informer.synced for informer in self._informers)
+
+    def start_caches(self) -> None:
+        for informer in self._informers:
+            informer.start()
+
+    def lead(self) -> None:
+        """Reconcile everything once, then whatever changes. Returns when that has been set going."""
+        for informer in self._informers:
+            informer.wait_synced()
+        metrics.leading.set(1)
+        log.info("leading", extra={"identity": self._settings.pod_name})
+        self._leading.set()  # from here on changes are queued; what was there before is queued now
+        for namespace in self._namespaces_concerned():
+            self.queue.add(Key("namespace", namespace))
+        for job in self._jobs.all():
+            self.queue.add(_job_key(job))
+        for kind in ("state", *self._others):
+            self.queue.add(Key(kind))
+        self.queue.start(THREADS)
+
+    def _namespaces_concerned(self) -> set[str]:
+        """Those that are labelled, and those in which something of ours is left."""
+        caches = self._caches
+        left = (caches.service_accounts, caches.role_bindings, caches.secrets)
+        return {found["metadata"]["name"] for found in caches.namespaces.all()} | {
+            found["metadata"]["namespace"] for cache in left for found in cache.all()
+        }
+
+    @property
+    def _informers(self) -> tuple[Informer, ...]:
+        caches = self._caches
+        return (
+            self._jobs,
+            self._cron_jobs,
+            caches.namespaces,
+            caches.service_accounts,
+            caches.role_bindings,
+            caches.secrets,
+            caches.pods,
+            self._state,
+        )
+
+    def _feed_queue(self) -> None:
+        caches = self._caches
+        caches.namespaces.on_change(lambda _kind, found: self._label_changed(found["metadata"]["name"]))
+        for informer in (caches.service_accounts, caches.role_bindings, caches.secrets):
+            informer.on_change(lambda _kind, found: self._object_changed(found["metadata"]["namespace"]))
+        self._state.on_change(lambda _kind, _found: self._add(Key("state"), SETTLE_SECONDS))
+        self._jobs.on_change(lambda _kind, job: self._add(_job_key(job)))
+        self._cron_jobs.on_change(self._cron_job_changed)
+        caches.pods.on_change(self._pod_changed)
+
+    def _add(self, key: Key, delay: float = 0.0) -> None:
+        if self._leading.is_set():
+            self.queue.add(key, delay)
+
+    def _object_changed(self, namespace: str) -> None:
+        self._add(Key("namespace", namespace), SETTLE_SECONDS)
+        self._add(Key("state"), SETTLE_SECONDS)
+
+    def _label_changed(self, namespace: str) -> None:
+        self._object_changed(namespace)
+        for name in self._index.in_namespace(namespace):
+            self._add(Key("job", namespace, name), SETTLE_SECONDS)
+
+    def _cron_job_changed(self, _kind: str, cron_job: Json) -> None:
+        for namespace, name in self._index.of_cron_job(cron_job["metadata"]["uid"]):
+            self._add(Key("job", namespace, name))
+
+    def _pod_changed(self, _kind: str, pod: Json) -> None:
+        namespace = pod["metadata"]["namespace"]
+        if (owner := workloads.owner(pod, "Job")) is not None and self._jobs.get(namespace, owner.name) is not None:
+            self._add(Key("job", namespace, owner.name))
+        if not self._keeper.is_labelled(namespace) and self._keeper.has_objects(namespace):
+            self._add(Key("namespace", namespace), SETTLE_SECONDS)  # the last injected pod may have ended
+
+
+def _job_key(job: Json) -> Key:
+    return Key("job", job["metadata"]["namespace"], job["metadata"]["name"])
+
+
+def _namespace_caches(kube: KubeClient, name: str) -> NamespaceCaches:
+    named = f"metadata.name={name}"
+    return NamespaceCaches(
+        namespaces=Informer(
+            kube, Source("namespaces", "/api/v1/namespaces", label_selector=f"{plan.INJECTION_LABEL}=enabled")
+        ),
+        service_accounts=Informer(kube, Source("serviceaccounts", "/api/v1/serviceaccounts", field_selector=named)),
+        role_bindings=Informer(
+            kube, Source("rolebindings", "/apis/rbac.authorization.k8s.io/v1/rolebindings", field_selector=named)
+        ),
+        secrets=Informer(kube, Source("secrets", "/api/v1/secrets", field_selector=named)),
+        pods=Informer(
+            kube,
+            Source("pods", "/api/v1/pods", label_selector="batch.kubernetes.io/job-name", trim=workloads.trim_pod),
+        ),
+    )
