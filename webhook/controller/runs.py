@@ -55,11 +55,11 @@ class RunOpener:
         self._tell_problems(cron_job, options)
         labelled = self._namespaces.is_labelled(key.namespace)
         if (new := marks.opened(job, cron_job, options, labelled=labelled, defaults=self._defaults)) is not None:
-            self._write(job, new)
-            metrics.runs_opened.inc()
+            metrics.runs_opened.inc(self._write(job, new))
         return None
 
-    def _write(self, job: Json, mark: RunMark) -> None:
+    def _write(self, job: Json, mark: RunMark) -> bool:
+        """Whether the mark is on the Job now."""
         metadata = job["metadata"]
         path = f"/apis/batch/v1/namespaces/{metadata['namespace']}/jobs/{metadata['name']}"
         # With the version it was decided on: whoever is late reads again and decides anew.
@@ -75,14 +75,15 @@ class RunOpener:
         except Conflict:
             # The Job has changed meanwhile: that change comes to us as well, and all is decided anew.
             log.debug("mark_conflict", extra={"namespace": metadata["namespace"], "job": metadata["name"]})
-            return
+            return False
         except NotFound:
-            return  # ttlSecondsAfterFinished, or deleted
+            return False  # ttlSecondsAfterFinished, or deleted
         told = {"namespace": metadata["namespace"], "job": metadata["name"], "series": metadata["uid"]}
         if mark.left:
             log.warning("left_to_controller", extra={**told, "reason": mark.left})
         else:
             log.info("run_marked", extra={**told, "start": mark.start, "verdict": mark.verdict or "open"})
+        return True
 
     def _tell_problems(self, cron_job: Json, options: annotations.Options) -> None:
         metadata = cron_job["metadata"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from tests.unit.webhook.api_store import Fault, Request
 from tests.unit.webhook.controller.conftest import World
@@ -66,9 +67,11 @@ def included(world: World) -> World:
 
 
 def test_a_job_of_an_included_cron_job_is_marked_once(included: World) -> None:
+    before = REGISTRY.get_sample_value("cronitor_controller_runs_opened_total") or 0.0
     included.put(JOB, job())
     assert reconcile(included) is None
     assert mark_of(included) == MARK
+    assert REGISTRY.get_sample_value("cronitor_controller_runs_opened_total") == before + 1
     reconcile(included)
     assert patches(included) == [f"PATCH {JOB}"]
 
@@ -229,7 +232,9 @@ def test_a_job_that_was_made_anew_meanwhile_is_not_marked_by_what_was_known_of_t
 def test_a_job_that_has_gone_meanwhile_is_no_failure(included: World) -> None:
     included.put(JOB, job())
     included.api.fail("PATCH", Fault(404, "NotFound"))
+    before = REGISTRY.get_sample_value("cronitor_controller_runs_opened_total")
     assert included.opener.reconcile(KEY) is None
+    assert REGISTRY.get_sample_value("cronitor_controller_runs_opened_total") == before
 
 
 @pytest.mark.parametrize("fault", [Fault(500), Fault(403, "Forbidden"), Fault()], ids=str)
