@@ -21,7 +21,7 @@ install: $(INSTALLED) ## install or upgrade the chart in the running cluster: CR
 	  $(if $(CRONITOR_CA),--ca-file "$(CRONITOR_CA)")
 
 check: lint ## formatter, linter, types, import contracts, unit and contract tests; offline, no root
-	$(BIN)/python -m pytest tests/unit tests/contract
+	$(BIN)/python -m pytest --numprocesses auto tests/unit tests/contract
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
