@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 from webhook import health, metrics, state, workloads
 from webhook.admission.mutate import Mutation
 from webhook.admission.owners import OwnerLookup
-from webhook.clients.informer import Informer, Source
+from webhook.clients.informer import Informer, Source, named
 from webhook.clients.kube import KubeClient, configuration
 from webhook.settings import Settings
 from webhook.tls.keeper import CertificateKeeper, TlsNames
@@ -44,8 +44,8 @@ class Admission:
         self._limit_ranges = Informer(
             kube, Source("limitranges", "/api/v1/limitranges", trim=workloads.trim_limit_range)
         )
-        self._config_map = Informer(kube, _named("configmaps", settings.namespace, names.state_config_map))
-        secret = Informer(kube, _named("secrets", settings.namespace, names.tls_secret))
+        self._config_map = Informer(kube, named("configmaps", settings.namespace, names.state_config_map))
+        secret = Informer(kube, named("secrets", settings.namespace, names.tls_secret))
         self._hooks = Informer(
             kube,
             Source(
@@ -103,7 +103,3 @@ class Admission:
     def _state_changed(self, kind: str, config_map: dict[str, object]) -> None:
         self._state = state.read(None if kind == "DELETED" else config_map)
         log.info("state_read", extra={"provisioned": len(self._state.provisioned)})
-
-
-def _named(resource: str, namespace: str, name: str) -> Source:
-    return Source(resource, f"/api/v1/namespaces/{namespace}/{resource}", field_selector=f"metadata.name={name}")

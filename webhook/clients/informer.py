@@ -50,6 +50,11 @@ class Source:
         return {name: selector for name, selector in selectors.items() if selector}
 
 
+def named(resource: str, namespace: str, name: str) -> Source:
+    """One object of the core group by its name, so that a right bound to that name is enough."""
+    return Source(resource, f"/api/v1/namespaces/{namespace}/{resource}", field_selector=f"metadata.name={name}")
+
+
 def key_of(found: JsonObject) -> tuple[str, str]:
     """(namespace, name); the namespace of a cluster-scoped object is ''."""
     metadata = found["metadata"]

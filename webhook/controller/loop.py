@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from webhook import metrics, workloads
-from webhook.clients.informer import Informer, Source
+from webhook.clients.informer import Informer, Source, named
 from webhook.clients.kube import KubeClient
 from webhook.controller import plan
 from webhook.controller.job_index import JobIndex
@@ -49,14 +49,7 @@ class Controller:
         self._jobs = Informer(kube, Source("jobs", "/apis/batch/v1/jobs", trim=workloads.trim_job))
         self._cron_jobs = Informer(kube, Source("cronjobs", "/apis/batch/v1/cronjobs", trim=workloads.trim_cron_job))
         self._caches = _namespace_caches(kube, wanted.name)
-        self._state = Informer(
-            kube,
-            Source(
-                "configmaps",
-                f"/api/v1/namespaces/{settings.namespace}/configmaps",
-                field_selector=f"metadata.name={settings.names.state_config_map}",
-            ),
-        )
+        self._state = Informer(kube, named("configmaps", settings.namespace, settings.names.state_config_map))
         self._index = JobIndex(self._jobs)
         self._keeper = NamespaceKeeper(kube, objects, self._caches, settings, wanted)
         runs = RunOpener(
@@ -158,16 +151,16 @@ def _job_key(job: Json) -> Key:
 
 
 def _namespace_caches(kube: KubeClient, name: str) -> NamespaceCaches:
-    named = f"metadata.name={name}"
+    by_name = f"metadata.name={name}"
     return NamespaceCaches(
         namespaces=Informer(
             kube, Source("namespaces", "/api/v1/namespaces", label_selector=f"{plan.INJECTION_LABEL}=enabled")
         ),
-        service_accounts=Informer(kube, Source("serviceaccounts", "/api/v1/serviceaccounts", field_selector=named)),
+        service_accounts=Informer(kube, Source("serviceaccounts", "/api/v1/serviceaccounts", field_selector=by_name)),
         role_bindings=Informer(
-            kube, Source("rolebindings", "/apis/rbac.authorization.k8s.io/v1/rolebindings", field_selector=named)
+            kube, Source("rolebindings", "/apis/rbac.authorization.k8s.io/v1/rolebindings", field_selector=by_name)
         ),
-        secrets=Informer(kube, Source("secrets", "/api/v1/secrets", field_selector=named)),
+        secrets=Informer(kube, Source("secrets", "/api/v1/secrets", field_selector=by_name)),
         pods=Informer(
             kube,
             Source("pods", "/api/v1/pods", label_selector="batch.kubernetes.io/job-name", trim=workloads.trim_pod),

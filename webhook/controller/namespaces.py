@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from webhook.admission.decide import INJECTED_LABEL
 from webhook.clients.informer import Informer
 from webhook.clients.kube import KubeClient
 from webhook.controller import plan
@@ -150,7 +151,7 @@ class NamespaceKeeper:
         except NotFound:
             return False
         live = {
-            "labelSelector": "k8s.cronitor.io/injected=true",
+            "labelSelector": f"{INJECTED_LABEL}=true",
             "fieldSelector": "status.phase!=Succeeded,status.phase!=Failed",
             "limit": "1",
         }
@@ -178,6 +179,6 @@ def is_live_injected(pod: Json, namespace: str) -> bool:
     metadata = pod["metadata"]
     return (
         metadata.get("namespace") == namespace
-        and (metadata.get("labels") or {}).get("k8s.cronitor.io/injected") == "true"
+        and (metadata.get("labels") or {}).get(INJECTED_LABEL) == "true"
         and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
     )
