@@ -61,8 +61,8 @@ def report(inbox: "queue.SimpleQueue[Incoming]") -> None:
     sender = Sender(settings, log, lambda event, delivery: inbox.put(Delivered(event, delivery)))
     ending = threading.Event()
 
-    def hurry() -> None:
-        sender.hurry()
+    def hurry(seconds: float) -> None:
+        sender.hurry(seconds)
         ending.set()
 
     def rest(seconds: float) -> None:

@@ -4,11 +4,18 @@ Parameters as in Cronitor's telemetry API (https://cronitor.io/docs/telemetry-ap
 its own clients.
 """
 
+import json
 from dataclasses import dataclass
 from enum import Enum
 
 MESSAGE_LIMIT = 2000
 """Characters of `message` that Cronitor keeps (documented)."""
+
+MESSAGE_BYTES = 300
+"""As much as the journal can hold of each message, and so all that is told: an event that has to be told again, by the
+next incarnation or by the controller, must be the same word for word."""
+
+_LONGEST_CHARACTER = len(r"\u0000")
 
 
 class State(Enum):
@@ -65,3 +72,20 @@ def query(event: Event, identity: Identity) -> list[tuple[str, str]]:
         if text:
             parameters.append((name, text))
     return parameters
+
+
+def fits(text: str, limit: int = MESSAGE_BYTES) -> bool:
+    """Whether it takes up at most `limit` bytes within a JSON string."""
+    return _excess(text, limit) <= 0
+
+
+def cut(text: str, limit: int = MESSAGE_BYTES) -> str:
+    """As much of the beginning as fits."""
+    text = text[:limit]
+    while (excess := _excess(text, limit)) > 0:
+        text = text[: -(excess // _LONGEST_CHARACTER or 1)]
+    return text
+
+
+def _excess(text: str, limit: int) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode()) - len('""') - limit

@@ -17,12 +17,10 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from sidecar.events import Event, State
+from sidecar.events import MESSAGE_BYTES, Event, State, cut
 
 LIMIT = 1000
-MESSAGE_BYTES = 300
 LEFT_BYTES = 120
-LONGEST_CHARACTER = len(r"\u0000")
 
 
 class Delivery(Enum):
@@ -68,7 +66,7 @@ def encode(journal: Journal) -> bytes:
     for message_bytes in (MESSAGE_BYTES, MESSAGE_BYTES // 3, 0):
         lines = [_line(entry, message_bytes) for entry in ordered if not entry.event.stuck]
         if journal.left:
-            lines.append(_compact({"left": _cut(journal.left, LEFT_BYTES)}))
+            lines.append(_compact({"left": cut(journal.left, LEFT_BYTES)}))
         lines += [_line(entry, message_bytes) for entry in ordered if entry.event.stuck]
         text = b"\n".join(lines)
         if len(text) <= LIMIT:
@@ -103,7 +101,7 @@ def _line(entry: Entry, message_bytes: int) -> bytes:
     fields: dict[str, Any] = {"e": event.state.value, "t": event.stamp, "a": entry.delivery.value}
     optional = {"c": event.status_code, "d": event.duration, "n": event.error_count, "k": event.stuck or None}
     fields |= {key: known for key, known in optional.items() if known is not None}
-    if message := _cut(event.message, message_bytes):
+    if message := cut(event.message, message_bytes):
         fields["m"] = message
     return _compact(fields)
 
@@ -126,11 +124,3 @@ def _entry(parsed: Any) -> Entry | None:
 
 def _compact(fields: dict[str, Any]) -> bytes:
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _cut(text: str, limit: int) -> str:
-    """As much of the beginning as takes up at most `limit` bytes within a JSON string."""
-    text = text[:limit]
-    while (excess := len(json.dumps(text, ensure_ascii=False).encode()) - len('""') - limit) > 0:
-        text = text[: -(excess // LONGEST_CHARACTER or 1)]
-    return text

@@ -31,7 +31,7 @@ LEFT means: the controller's to tell, from the Job's own conditions. The reason 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from sidecar.events import MESSAGE_LIMIT, Event, State
+from sidecar.events import Event, State, cut, fits
 from sidecar.journal import Journal
 from sidecar.pod import Container, Kind, Pod, Running, Terminated, Waiting
 
@@ -58,16 +58,16 @@ STUCK_REASONS = frozenset(
 DEADLINE_MARGIN = 5.0
 """Seconds before a deadline in which a `complete` is left to the controller: the pod's end comes 2-3 s after."""
 
-STUCK_DETAIL_LIMIT = 300
-"""Characters of the kubelet's own message on a stuck start: some hold a whole answer of a registry."""
-
 IMPLIED_REASONS = frozenset({"", "Completed", "Error"})
 """Reasons that say no more than the exit code beside them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What admission decided for this pod. `tells` holds the states that are the sidecar's to tell."""
+    """What admission decided for this pod. `tells` holds the states that are the sidecar's to tell.
+
+    `stuck_told`: the sidecar of an earlier pod of this run has told a stuck start.
+    """
 
     tells: frozenset[State]
     backoff_limit: int = 6
@@ -78,6 +78,7 @@ class Rules:
     containers: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
     stuck_seconds: float = 120.0
+    stuck_told: bool = False
     manual: bool = False
 
 
@@ -114,9 +115,14 @@ class Step:
     wake_at: float | None = None
 
 
+def begin(rules: Rules) -> Progress:
+    """The progress of a sidecar that has seen nothing yet."""
+    return Progress(started_at=rules.run_started_at, stuck_told=rules.stuck_told)
+
+
 def recover(journal: Journal, rules: Rules) -> Progress:
     """The progress that the journal of an earlier incarnation of this sidecar tells of."""
-    progress = Progress(started_at=rules.run_started_at)
+    progress = begin(rules)
     for event in (entry.event for entry in journal.entries):
         match event:
             case Event(stuck=True):
@@ -174,10 +180,11 @@ def _started(progress: Progress, watched: tuple[Container, ...], rules: Rules) -
     known = [start for start in starts if start is not None]
     if progress.phase is not Phase.WAITING or not known:
         return Step(progress)
+    if State.RUN not in rules.tells:
+        # The run began with an earlier pod: where nobody knows when, it has no duration.
+        return Step(replace(progress, phase=Phase.RUNNING))
     started_at = min([*known, *([rules.run_started_at] if rules.run_started_at else [])])
     progress = replace(progress, phase=Phase.RUNNING, started_at=started_at)
-    if State.RUN not in rules.tells:
-        return Step(progress)
     return Step(progress, (Event(State.RUN, started_at, "manual" if rules.manual else ""),))
 
 
@@ -187,7 +194,7 @@ def _killed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: f
         if deadline is None or now < deadline:
             return _leave(progress, "the pod is being deleted")
         stamp = pod.deletion_requested_at
-        message = f"DeadlineExceeded · {_told(pod, watched, rules)}"[:MESSAGE_LIMIT]
+        message = cut(f"DeadlineExceeded · {_told(pod, watched, rules)}")
         return _fail(progress, stamp, message, None, pod, rules)
     # An init container that fails makes the kubelet show `PodFailed` as well: then its exit is the reason.
     if pod.failed_by_kubelet and (pod.restart_policy != "Never" or not _attempt_failed(pod, watched)):
@@ -263,8 +270,9 @@ def _stuck(
     if monotonic < due:
         return Step(progress, wake_at=due)
     assert isinstance(stuck.state, Waiting)
-    detail = f": {stuck.state.message[:STUCK_DETAIL_LIMIT]}" if stuck.state.message else ""
-    message = f"{_attempt(pod, rules)} · {stuck.name} {stuck.state.reason}{detail}"
+    # Some hold a whole answer of a registry.
+    detail = f": {stuck.state.message}" if stuck.state.message else ""
+    message = cut(f"{_attempt(pod, rules)} · {stuck.name} {stuck.state.reason}{detail}")
     event = Event(State.FAIL, now, message, stuck=True)
     return Step(replace(progress, stuck_told=True), (event,))
 
@@ -345,8 +353,20 @@ def _attempt(pod: Pod, rules: Rules) -> str:
 
 
 def _told(pod: Pod, watched: tuple[Container, ...], rules: Rules) -> str:
-    """The message of a verdict, such as `attempt 3/7 · app 137 OOMKilled · helper 0`."""
-    return " · ".join([_attempt(pod, rules), *(_standing(container) for container in watched)])[:MESSAGE_LIMIT]
+    """The message of a verdict, such as `attempt 3/7 · app 137 OOMKilled · helper 0`.
+
+    One that is too long names no container that ended well, but counts them: `attempt 1/1 · app 3 · 24 more 0`.
+    """
+    whole = " · ".join([_attempt(pod, rules), *(_standing(container) for container in watched)])
+    if fits(whole):
+        return whole
+    bad = [c for c in watched if not (isinstance(c.state, Terminated) and c.state.exit_code == 0)]
+    well = (
+        [f"{len(watched) - len(bad)} more 0" if bad else f"{len(watched)} containers 0"]
+        if len(bad) < len(watched)
+        else []
+    )
+    return cut(" · ".join([_attempt(pod, rules), *(_standing(container) for container in bad), *well]))
 
 
 def _standing(container: Container) -> str:

@@ -4,6 +4,7 @@ Every decision is `machine.observe`'s; here is when to ask it, when to write the
 each acknowledgement) and when to leave.
 """
 
+import os
 import queue
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from sidecar import journal as journals
 from sidecar.events import Event
 from sidecar.journal import Delivery, Journal
 from sidecar.log import Log
-from sidecar.machine import Phase, Progress, all_ended, observe, recover
+from sidecar.machine import Phase, all_ended, begin, observe, recover
 from sidecar.pod import Container, Pod, Running, Terminated, parse
 from sidecar.settings import Settings
 
@@ -23,9 +24,10 @@ SIBLINGS_SECONDS = 2.0
 DELIVERY_SECONDS = 5.0
 SHORT_GRACE_DELIVERY_SECONDS = 1.5
 LOST_SIGTERM_SECONDS = 3.0
-"""SIGTERM before the handler stood is lost to a PID 1. Where the first view already shows the end, and only there, that
-may have been so: so long after, the pod's end is taken as told. Else SIGTERM comes, if late: native sidecars that
-started after us are ended before us, and may take their time."""
+"""SIGTERM before the handler stood is lost to a PID 1. Where the first view already shows the end, or one that came so
+soon after it (the first may be old, and the kubelet's write later than its signal), that may have been so: so long
+after, the pod's end is taken as told. Else SIGTERM comes, if late: native sidecars that started after us are ended
+before us, and may take their time."""
 STALE_VIEW_SECONDS = 10.0
 """How long an incarnation waits for the API to show itself, before it believes that there was none before it."""
 START_TOLERANCE_SECONDS = 1.5
@@ -85,7 +87,7 @@ class Reporter:
     """Runs until the pod's work is told, or left to the controller, and SIGTERM has come.
 
     `clock` gives the times that are told; every wait is measured on `monotonic`, which no correction of the node's
-    clock moves.
+    clock moves. `hurry(seconds)` says that the pod is ending, and how long delivery may take now.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class Reporter:
         log: Log,
         inbox: "queue.SimpleQueue[Incoming]",
         send: Callable[[Event], None],
-        hurry: Callable[[], None],
+        hurry: Callable[[float], None],
         process_started_at: float,
         *,
         clock: Callable[[], float] = time.time,
@@ -104,7 +106,7 @@ class Reporter:
         self._send, self._hurry = send, hurry
         self._process_started_at = process_started_at
         self._clock, self._monotonic = clock, monotonic
-        self._progress = Progress(started_at=settings.rules.run_started_at)
+        self._progress = begin(settings.rules)
         self._journal = Journal()
         self._recovered = False
         self._pod: Pod | None = None
@@ -150,13 +152,15 @@ class Reporter:
             pod = replace(pod, deletion_requested_at=self._clock())
         self._pod = pod
         over = all_ended(pod) or pod.deletion_requested_at is not None
+        now = self._monotonic()
         if self._first_view_at is None:
-            self._first_view_at = self._monotonic()
-            self._sigterm_may_be_lost = over
+            self._first_view_at = now
+        if over and now - self._first_view_at <= LOST_SIGTERM_SECONDS:
+            self._sigterm_may_be_lost = True
         if not over:
             self._ended_at = None
         elif self._ended_at is None and self._sigterm_may_be_lost:
-            self._ended_at = self._monotonic()
+            self._ended_at = now
         self._look_again()
 
     def _recover(self, pod: Pod, first_view_at: float) -> bool:
@@ -196,9 +200,15 @@ class Reporter:
         self._write(replace(self._journal, left=reason))
 
     def _write(self, journal: Journal) -> None:
+        """In one go over what is there: emptied first, it would be lost if the kill came before what is to be in it."""
         self._journal = journal
+        text = journals.encode(journal)
         try:
-            self._settings.termination_log.write_bytes(journals.encode(journal))
+            file = os.open(self._settings.termination_log, os.O_WRONLY | os.O_CREAT, 0o644)
+            try:
+                os.write(file, text.ljust(os.fstat(file).st_size, b"\n"))
+            finally:
+                os.close(file)
         except (OSError, ValueError) as error:
             self._log.error("journal_not_written", error=type(error).__name__, detail=getattr(error, "strerror", ""))
 
@@ -214,11 +224,12 @@ class Reporter:
         since = self._ending_since()
         if since is None:
             return False
+        limit = delivery_limit(self._settings.grace_seconds)
         if not self._hurrying:
             self._hurrying = True
-            self._hurry()
+            self._hurry(limit)
         elapsed = self._monotonic() - since
-        if elapsed >= delivery_limit(self._settings.grace_seconds):
+        if elapsed >= limit:
             return True
         decided = self._progress.settled or elapsed >= SIBLINGS_SECONDS or self._waiting_is_fruitless()
         return decided and not self._journal.pending
@@ -232,8 +243,9 @@ class Reporter:
 
     def _patience(self) -> float | None:
         """Seconds until something must be looked at again though nothing comes in."""
-        if self._ending_since() is not None:
-            return 0.1
+        if (since := self._ending_since()) is not None:
+            left = since + delivery_limit(self._settings.grace_seconds) - self._monotonic()
+            return max(0.01, min(0.1, left))
         waits = [self._wake_at] if self._wake_at is not None else []
         if self._ended_at is not None:
             waits.append(self._ended_at + LOST_SIGTERM_SECONDS)

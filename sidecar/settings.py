@@ -26,7 +26,10 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`grace_seconds` is the pod's termination grace period; paths are those of the mounted volume."""
+    """`grace_seconds` is the pod's termination grace period; paths are those of the mounted volume.
+
+    `dry_run`: what would be sent is logged, and nothing is sent.
+    """
 
     telemetry_url: str
     monitor_key: str
@@ -41,6 +44,7 @@ class Settings:
     proxy: str
     no_proxy: str
     log_level: str
+    dry_run: bool
 
     @property
     def token_file(self) -> Path:
@@ -72,6 +76,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         containers=frozenset(read.each("CRONITOR_CONTAINERS", str, "container names")),
         ignored=frozenset(read.each("CRONITOR_IGNORE_CONTAINERS", str, "container names")),
         stuck_seconds=read.number("CRONITOR_STUCK_SECONDS", float, 120.0),
+        stuck_told=read.text("CRONITOR_STUCK_TOLD") == "true",
         manual=read.text("CRONITOR_MANUAL", "false") == "true",
     )
     host = read.required("KUBERNETES_SERVICE_HOST")
@@ -97,6 +102,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         proxy=read.text("HTTPS_PROXY" if url.startswith("https") else "HTTP_PROXY"),
         no_proxy=read.text("NO_PROXY"),
         log_level=read.one_of("CRONITOR_LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
+        dry_run=read.text("CRONITOR_DRY_RUN") == "true",
     )
 
 

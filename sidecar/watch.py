@@ -70,10 +70,12 @@ def watch_pod(
             again = expired_at is not None and monotonic() - expired_at < SHORTEST_WATCH_SECONDS
             expired_at = monotonic() if expired else expired_at
             if expired and version and not again:
+                log.info("watch_expired", version=version)
                 version = ""
                 continue
             version = "" if expired else version
-            failures += 1
+            # One that had stood for long, if in silence, was none of a row of failures.
+            failures = 1 if monotonic() - opened > SLOWEST_RETRY_SECONDS else failures + 1
             log.warning("watch_broken", error=type(error).__name__, detail=_detail(error), failures=failures)
             broken()
             rest(random.uniform(0.1, min(SLOWEST_RETRY_SECONDS, 0.25 * 2 ** min(failures, 10))))  # noqa: S311

@@ -2,6 +2,7 @@
 
 import base64
 import queue
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
@@ -67,6 +68,11 @@ def test_retry_after_is_obeyed_within_reason(given: str, seconds: float | None) 
 def test_pauses_double_up_to_a_ceiling_and_add_to_retry_after() -> None:
     assert [pause(tries, judge(503, None), 1.0) for tries in (0, 1, 2, 50)] == [0.5, 1, 2, 60]
     assert pause(1, judge(429, "30"), 0.5) == 30.5
+
+
+def test_where_the_limit_is_used_up_the_ceiling_is_lower_so_that_the_last_do_not_wait_for_nothing() -> None:
+    assert pause(50, judge(429, None), 1.0) == deliver.SLOWEST_LIMITED_RETRY_SECONDS
+    assert pause(50, judge(429, "2"), 1.0) == 2 + deliver.SLOWEST_LIMITED_RETRY_SECONDS
 
 
 # --- telling -------------------------------------------------------------------------------------------------------
@@ -159,17 +165,47 @@ def test_a_connection_is_kept_but_not_after_a_long_silence(settings: Load, lines
     assert first == second != third
 
 
-def test_a_try_that_hangs_leaves_time_for_another_once_the_pod_ends(
-    settings: Load, lines: Lines, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(deliver, "HURRIED_SECONDS", 0.1)
+def test_a_try_that_hangs_leaves_time_for_another_once_the_pod_ends(settings: Load, lines: Lines) -> None:
     with ScriptedServer(HANG, OK) as cronitor:
         sender, done = sending(settings(CRONITOR_TELEMETRY_URL=f"http://127.0.0.1:{cronitor.port}"), lines)
-        sender.hurry()
+        sender.hurry(0.2)
         sender.send(FAIL)
         assert done() == (FAIL, Delivery.ACCEPTED)
         assert len(cronitor.requests) == 2
     assert lines.holds("answer=ReadTimeoutError")
+
+
+def test_a_try_that_hangs_already_when_the_pod_ends_is_overtaken(settings: Load, lines: Lines) -> None:
+    with ScriptedServer(HANG, OK, OK) as cronitor:
+        sender, done = sending(settings(CRONITOR_TELEMETRY_URL=f"http://127.0.0.1:{cronitor.port}"), lines)
+        sender.send(RUN)
+        sender.send(FAIL)
+        while not cronitor.requests:
+            threading.Event().wait(0.01)
+        sender.hurry(0.2)
+        assert [done(), done()] == [(RUN, Delivery.ACCEPTED), (FAIL, Delivery.ACCEPTED)]
+        assert len(cronitor.requests) == 3
+    assert lines.holds("try_overtaken")
+
+
+def test_a_sender_that_has_nothing_under_way_is_not_overtaken(settings: Load, lines: Lines) -> None:
+    with ScriptedServer(OK) as cronitor:
+        sender, done = sending(settings(CRONITOR_TELEMETRY_URL=f"http://127.0.0.1:{cronitor.port}"), lines)
+        sender.hurry(0.0)
+        sender.send(RUN)
+        assert done() == (RUN, Delivery.ACCEPTED)
+    assert not lines.holds("try_overtaken")
+
+
+def test_a_dry_run_logs_what_it_would_tell_and_sends_nothing(settings: Load, lines: Lines) -> None:
+    with ScriptedServer(OK) as cronitor:
+        url = f"http://127.0.0.1:{cronitor.port}"
+        given = settings(CRONITOR_TELEMETRY_URL=url, CRONITOR_DRY_RUN="true")
+        sender, done = sending(given, lines)
+        sender.send(FAIL)
+        assert done() == (FAIL, Delivery.ACCEPTED)
+        assert cronitor.requests == []
+    assert lines.holds('event=would_tell state=fail stamp=1700000009.000 code=3 message="attempt 1/1 · app 3"')
 
 
 # --- proxies -------------------------------------------------------------------------------------------------------

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from sidecar.events import MESSAGE_LIMIT, Event, State
-from sidecar.journal import Delivery, Entry, Journal
+from sidecar.events import MESSAGE_BYTES, Event, State, fits
+from sidecar.journal import Delivery, Entry, Journal, decode, encode
 from sidecar.machine import (
-    STUCK_DETAIL_LIMIT,
     Phase,
     Progress,
     Rules,
     Step,
     all_ended,
+    begin,
     observe,
     recover,
     watched_containers,
@@ -74,6 +74,11 @@ def test_run_is_not_told_where_an_earlier_pod_has_told_it_but_the_duration_count
     step = see(pod(container("app", ended(0, end=5))), rules, Progress(started_at=CREATED - 100.0))
     assert told(step) == [("complete", 0)]
     assert step.events[0].duration == 105
+
+
+def test_a_verdict_has_no_duration_where_nobody_knows_when_the_run_began() -> None:
+    step = see(pod(container("app", ended(0, start=9, end=12))), tell(State.COMPLETE), Progress(), now=14)
+    assert [event.duration for event in step.events] == [None]
 
 
 def test_instant_exit_tells_both_from_one_view() -> None:
@@ -345,6 +350,17 @@ def test_complete_clears_a_stuck_start_and_a_failure_is_not_told_twice() -> None
     assert (told(failed), failed.progress.phase) == ([("run", None)], Phase.TOLD)
 
 
+def test_a_stuck_start_that_an_earlier_pod_has_told_is_not_told_again() -> None:
+    told_before = replace(RULES, stuck_told=True)
+    for progress in (begin(told_before), recover(Journal(), told_before)):
+        stuck = see(STUCK, told_before, replace(progress, stuck_since=0), now=500)
+        assert told(stuck) == []
+        assert told(see(pod(container("app", ended(0))), told_before, stuck.progress)) == [
+            ("run", None),
+            ("complete", 0),
+        ]
+
+
 def test_a_native_sidecar_of_the_user_that_hangs_blocks_the_start_too() -> None:
     mesh = container("mesh", waiting("CreateContainerConfigError"), restartPolicy="Always")
     raw = pod(container("app", waiting("PodInitializing")), init=(own(), mesh))
@@ -361,14 +377,26 @@ def test_a_step_of_the_clock_makes_no_start_stuck() -> None:
 def test_what_the_kubelet_says_of_a_stuck_start_is_cut() -> None:
     raw = pod(container("app", waiting("ErrImagePull", "x" * 5000)))
     (event,) = see(raw, progress=Progress(stuck_since=0), now=500).events
-    assert event.message == f"attempt 1/1 · app ErrImagePull: {'x' * STUCK_DETAIL_LIMIT}"
+    assert event.message.startswith("attempt 1/1 · app ErrImagePull: xxx")
+    assert len(event.message.encode()) == MESSAGE_BYTES
 
 
 @pytest.mark.parametrize("deleted", [None, 700])
-def test_the_message_of_a_verdict_is_no_longer_than_cronitor_keeps(deleted: float | None) -> None:
+def test_the_message_of_a_verdict_is_no_longer_than_the_journal_holds(deleted: float | None) -> None:
     raw = pod(*(container(f"c{number}" + "x" * 58, ended(1)) for number in range(100)), deleted=deleted)
     (event,) = see(raw, replace(RULES, job_deadline_seconds=600), now=800).events
-    assert len(event.message) == MESSAGE_LIMIT
+    assert fits(event.message)
+    journal = Journal((Entry(event),))
+    assert decode(encode(journal).decode()) == journal
+
+
+@pytest.mark.parametrize(
+    ("code", "message"), [(0, "attempt 1/1 · 30 containers 0"), (4, "attempt 1/1 · app 4 · 29 more 0")]
+)
+def test_a_message_that_would_be_too_long_counts_those_that_ended_well(code: int, message: str) -> None:
+    raw = pod(container("app", ended(code)), *(container(f"helper-{number:02d}", ended(0)) for number in range(29)))
+    (event,) = see(raw).events
+    assert event.message == message
 
 
 def test_waiting_for_other_reasons_is_not_stuck() -> None:

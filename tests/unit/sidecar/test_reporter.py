@@ -68,7 +68,7 @@ class Rig:
         if self.acknowledge:
             self.inbox.put(Delivered(event, Delivery.ACCEPTED))
 
-    def _hurry(self) -> None:
+    def _hurry(self, _seconds: float) -> None:
         self.hurried += 1
 
     def _monotonic(self) -> float:
@@ -121,8 +121,21 @@ def test_a_pod_that_vanishes_is_being_deleted(rig: Callable[..., Rig]) -> None:
     assert ran.journal.left == "the pod is being deleted"
 
 
-def test_a_journal_that_cannot_be_written_stops_nothing(settings: Load, lines: Lines) -> None:
-    given = settings(CRONITOR_TERMINATION_LOG="/nowhere/at/all")
+def test_the_journal_is_written_over_and_never_empty(settings: Load, lines: Lines) -> None:
+    """A kill may come at any moment, and what is emptied first would be lost."""
+    given = settings()
+    given.termination_log.write_text("x" * 2000)
+    sizes = []
+    rig = Rig(given, lines)
+    rig.wall = lambda: sizes.append(given.termination_log.stat().st_size) or CREATED + 6.0  # type: ignore[func-returns-value]
+    rig.run(seen(RUNNING), seen(SUCCEEDED), SIGTERM)
+    assert set(sizes) == {2000}
+    assert [entry.delivery for entry in rig.journal.entries] == [Delivery.ACCEPTED] * 2
+
+
+@pytest.mark.parametrize("place", ["/nowhere/at/all", "/dev/full"])
+def test_a_journal_that_cannot_be_written_stops_nothing(settings: Load, lines: Lines, place: str) -> None:
+    given = settings(CRONITOR_TERMINATION_LOG=place)
     sent: list[Event] = []
     inbox: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
     for one in (seen(SUCCEEDED), SIGTERM):
@@ -132,7 +145,7 @@ def test_a_journal_that_cannot_be_written_stops_nothing(settings: Load, lines: L
         sent.append(event)
         inbox.put(Delivered(event, Delivery.ACCEPTED))
 
-    Reporter(given, lines.log(), inbox, send, lambda: None, CREATED, clock=lambda: CREATED + 6.0).run()
+    Reporter(given, lines.log(), inbox, send, lambda _: None, CREATED, clock=lambda: CREATED + 6.0).run()
     assert [event.state for event in sent] == [State.RUN, State.COMPLETE]
     assert lines.holds("journal_not_written")
 
@@ -141,6 +154,30 @@ def test_a_step_of_the_nodes_clock_makes_no_start_stuck(rig: Callable[..., Rig])
     steps = iter([CREATED + 6.0])
     ran = rig(wall=lambda: next(steps, CREATED + 7200.0), step=0.5).run(seen(STUCK), seen(STUCK), seen(STUCK), SIGTERM)
     assert ran.told == []
+
+
+@pytest.mark.parametrize("step", [-86400.0, 86400.0])
+def test_a_step_of_the_nodes_clock_changes_neither_what_is_told_nor_when_it_leaves(
+    rig: Callable[..., Rig], step: float
+) -> None:
+    clock = iter([CREATED + 6.0])
+    ran = rig(wall=lambda: next(clock, CREATED + 6.0 + step), step=0.25, acknowledge=False)
+    ran.run(seen(RUNNING), seen(SUCCEEDED), SIGTERM)
+    assert [(event.state, event.stamp) for event in ran.sent] == [
+        (State.RUN, CREATED + 1.0),
+        (State.COMPLETE, CREATED + 5.0),
+    ]
+    assert delivery_limit(30) <= ran.now - 100.0 <= delivery_limit(30) + 3.0, "by the clock that nobody sets"
+
+
+def test_what_is_recovered_is_told_again_word_for_word(settings: Load, lines: Lines) -> None:
+    many = [container(f"container-number-{number}", ended(3)) for number in range(40)]
+    first = Rig(settings(), lines, step=0.5, acknowledge=False).run(seen(pod(*many)), SIGTERM)
+    killed = ended(137)
+    killed["terminated"]["message"] = first.settings.termination_log.read_text()
+    again = Rig(settings(), lines).run(seen(pod(*many, init=(own(last=killed, restarts=1),))), SIGTERM)
+    assert first.told == ["run", "fail"]
+    assert again.sent == first.sent
 
 
 def test_a_start_that_stays_stuck_is_told(rig: Callable[..., Rig]) -> None:
@@ -163,6 +200,11 @@ def test_sigterm_may_have_been_lost_where_the_first_view_shows_the_end(
 ) -> None:
     ran = rig(step=0.5).run(seen(first))
     assert (ran.was_told_to_leave, ran.hurried) == (False, 1)
+
+
+def test_sigterm_may_have_been_lost_where_the_first_view_was_old(rig: Callable[..., Rig]) -> None:
+    ran = rig(step=0.5).run(seen(RUNNING), seen(SUCCEEDED))
+    assert (ran.told, ran.was_told_to_leave) == (["run", "complete"], False)
 
 
 def test_a_pod_that_goes_on_after_all_has_not_ended(rig: Callable[..., Rig]) -> None:

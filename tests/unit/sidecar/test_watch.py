@@ -1,5 +1,8 @@
 """Watching one pod: what is seen, and how the watch is taken up again after each kind of failure."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -121,7 +124,53 @@ def test_whatever_else_comes_the_watch_goes_on(api: Settings, lines: Lines, odd:
     assert (watched.seen, watched.broken) == ([("1", False)], 2)
 
 
+def test_a_watch_that_stood_for_long_is_no_further_failure(api: Settings, lines: Lines) -> None:
+    watch(api, lines, BROKEN, BROKEN, rests=2)
+    assert lines.holds("failures=2")
+    lines.clear()
+    watch(api, lines, BROKEN, BROKEN, rests=2, second=20)
+    assert not lines.holds("failures=2")
+
+
 def test_without_a_token_nothing_is_asked(api: Settings, lines: Lines) -> None:
     api.token_file.unlink()
     watched = watch(api, lines)
     assert (watched.broken, watched.server.requests) == (1, [])
+
+
+GROWTH = """
+import sys
+from pathlib import Path
+from dataclasses import replace
+from sidecar import settings, watch
+from sidecar.log import Log
+
+def private():
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+rests = 0
+def rest(seconds):
+    global rests
+    rests += 1
+    if rests in (20, 140):
+        print(private(), flush=True)
+    if rests == 140:
+        sys.exit()
+
+given = replace(settings.load(), api_server=sys.argv[1])
+watch.watch_pod(given, Log(write=lambda line: None), lambda pod, deleted: None, lambda: None, rest)
+"""
+
+
+def test_a_watch_that_breaks_a_hundred_times_leaves_nothing_behind(environment: dict[str, str], tmp_path: Path) -> None:
+    server_context(tmp_path, ())
+    breaks = [events(("ADDED", version("1"))), BROKEN, Answer(410), events(("ERROR", EXPIRED))] * 70
+    with ScriptedServer(*breaks) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", GROWTH, f"http://127.0.0.1:{server.port}"],
+            env={"PATH": os.environ["PATH"], **environment}, cwd=Path(__file__).parents[3],
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    early, late = map(int, done.stdout.split())
+    assert late - early < 300, f"private memory went from {early} to {late} KiB"
