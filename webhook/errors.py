@@ -17,6 +17,14 @@ class CronitorError(CronitorK8sError):
         self.status = status
 
 
+class TooManyRequests(CronitorError):  # noqa: N818 - named as HTTP names 429
+    """429. `retry_after` is how many seconds to wait, 0.0 where Cronitor does not say."""
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message, 429)
+        self.retry_after = retry_after
+
+
 class KubeError(CronitorK8sError):
     """The API server did not do what it was asked.
 

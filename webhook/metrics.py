@@ -28,9 +28,32 @@ certificate_expiry = Gauge(
 
 leading = Gauge("cronitor_controller_leading", "1 while this replica holds the Lease.")
 reconciles = Counter("cronitor_controller_reconciles_total", "Reconciliations by kind and result.", ["kind", "result"])
-queue_depth = Gauge("cronitor_controller_queue_depth", "Keys that wait to be reconciled.")
+queue_depth = Gauge("cronitor_controller_queue_depth", "Keys that wait to be reconciled.", ["queue"])
 provisioned = Gauge("cronitor_controller_namespaces_provisioned", "Labelled namespaces whose pods can be injected.")
 runs_opened = Counter("cronitor_controller_runs_opened_total", "Runs opened: Jobs of included CronJobs marked.")
+runs_lost = Counter(
+    "cronitor_controller_runs_lost_total",
+    "Runs whose Job vanished unseen, and that no sidecar told: their verdict is not known.",
+)
+events_told = Counter(
+    "cronitor_controller_events_total",
+    "Events that the controller sent to Cronitor, by state and result (accepted, refused, failed).",
+    ["state", "result"],
+)
+events_waiting = Gauge("cronitor_controller_events_waiting", "Events that the controller has yet to deliver.")
+events_repeated = Counter(
+    "cronitor_controller_events_repeated_total",
+    "Events taken over from an earlier leader that may have sent them already.",
+)
+corrections = Counter(
+    "cronitor_controller_corrections_total", "`fail` told after a `complete` that the Job then contradicted."
+)
+breaker_open = Gauge(
+    "cronitor_breaker_open", "1: new pods of the namespace go without the sidecar; 0: it is tried again.", ["namespace"]
+)
+pods_freed = Counter("cronitor_pods_freed_total", "Pods stuck on our container that were given another image.")
+jobs_exempted = Counter("cronitor_jobs_exempted_total", "Jobs whose pod was refused, tried again without the sidecar.")
+events_failed = Counter("cronitor_events_failed_total", "Kubernetes Events that could not be written.")
 bad_annotations = Counter(
     "cronitor_bad_annotations_total", "Annotations under our prefix that cannot be read, when first seen.", ["key"]
 )

@@ -1,18 +1,21 @@
 """The mark that the controller writes on the Job of an open run: annotation `k8s.cronitor.io/run`. Pure.
 
 It freezes what the run is told under, so that an edited CronJob does not split a series, and remembers what a later
-pod, a restarted controller or a new leader must know: the first container start, and in the end what was told.
+pod, a restarted controller or a new leader must know: the first container start, what has been told, and what the
+controller has decided to tell but not yet seen taken.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from webhook import telemetry, workloads
 from webhook.annotations import AlertOn
 from webhook.monitor_identity import MonitorIdentity
+from webhook.telemetry import Event, State
 
-ANNOTATION = "k8s.cronitor.io/run"
+ANNOTATION = workloads.RUN
 VERSION = 1
 
 
@@ -20,27 +23,66 @@ VERSION = 1
 class RunMark:
     """One open or closed run.
 
-    `start` is the first container start in Unix seconds; `verdict` what was told at the end (`complete`, `fail`);
-    `left` why the sidecar left the verdict to the controller; `job` the UID of the Job that it was written for.
+    `start` is the first container start in Unix seconds. `run`, `stuck` and `verdict` (`complete`, `fail`) say what is
+    told or owed: decided once, by whoever spoke first; `run` also that it is too late for it. `owed` holds, in order,
+    the events that are the controller's to deliver. `containers` are the chosen ones, `selective` says that some
+    container of a pod did not count; `job` is the UID of the Job that the mark was written for.
     """
 
     key: str
     name: str
     env: str = ""
     alert_on: AlertOn = AlertOn.RUN
+    containers: tuple[str, ...] = ()
     start: float | None = None
+    run: bool = False
+    stuck: bool = False
     verdict: str = ""
-    left: str = ""
+    selective: bool = False
+    owed: tuple[Event, ...] = ()
     job: str = ""
 
     @property
     def identity(self) -> MonitorIdentity:
         return MonitorIdentity(self.key, self.name, self.env)
 
+    def owing(self, event: Event) -> "RunMark":
+        """The mark with one more event that the controller is to deliver: a `run` before its verdict."""
+        first = event.state is State.RUN and any(one.is_verdict for one in self.owed)
+        owed = (event, *self.owed) if first else (*self.owed, event)
+        return replace(self._saying(event), owed=owed)
+
+    def having_heard(self, event: Event) -> "RunMark":
+        """The mark once a sidecar has told `event`. The first verdict stands, and nothing may follow it."""
+        if not event.is_verdict:
+            owed = tuple(
+                one for one in self.owed if one.is_verdict or (one.state, one.stuck) != (event.state, event.stuck)
+            )
+            return replace(self._saying(event), owed=owed)
+        if not self.verdict:
+            return replace(self._saying(event), run=True, owed=())
+        owed = tuple(one for one in self.owed if one.is_verdict and one.state is not event.state)
+        return replace(self, run=True, owed=owed) if self.verdict == event.state.value else self
+
+    def delivered(self, events: frozenset[Event]) -> "RunMark":
+        """The mark once Cronitor has taken these, or turned them down for good."""
+        left = tuple(event for event in self.owed if event not in events)
+        is_out = any(event.is_verdict and event in events for event in self.owed)
+        return replace(self, run=self.run or is_out, owed=left)
+
+    def _saying(self, event: Event) -> "RunMark":
+        if event.state is State.RUN:
+            return replace(self, run=True)
+        if event.stuck:
+            return replace(self, stuck=True)
+        return replace(self, verdict=event.state.value)
+
 
 def write(mark: RunMark) -> str:
     """The annotation's value: compact JSON with a version; what is empty is left out."""
-    known = {name: value for name, value in asdict(mark).items() if value not in (None, "")}
+    known = {name: value for name, value in asdict(mark).items() if value or isinstance(value, float)}
+    if mark.owed:
+        known["owed"] = [telemetry.to_json(event) for event in mark.owed]
     return json.dumps(
         {"v": VERSION, **known, "alert_on": mark.alert_on.value}, separators=(",", ":"), ensure_ascii=False
     )
@@ -55,9 +97,13 @@ def read(annotations: Mapping[str, str] | None) -> RunMark | None:
             name=str(parsed["name"]),
             env=str(parsed.get("env", "")),
             alert_on=AlertOn(parsed.get("alert_on", AlertOn.RUN.value)),
-            start=None if parsed.get("start") is None else float(parsed["start"]),
+            containers=tuple(map(str, parsed.get("containers", ()))),
+            start=None if parsed.get("start") is None else telemetry.finite(parsed["start"]),
+            run=bool(parsed.get("run", False)),
+            stuck=bool(parsed.get("stuck", False)),
             verdict=str(parsed.get("verdict", "")),
-            left=str(parsed.get("left", "")),
+            selective=bool(parsed.get("selective", False)),
+            owed=tuple(telemetry.from_json(event) for event in parsed.get("owed", ())),
             job=str(parsed.get("job", "")),
         )
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):

@@ -33,8 +33,18 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerSettings:
+    """What is done when our container harms a pod. `free_images` are tried in order on a pod that is stuck."""
+
+    enabled: bool
+    open_seconds: int
+    free_stuck_pods: bool
+    free_images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting. `drain_seconds` and `token_seconds` in seconds."""
+    """Every setting. What ends in `_seconds` is in seconds."""
 
     pod_name: str
     namespace: str
@@ -42,10 +52,13 @@ class Settings:
     log_format: str
     include_by_default: bool
     default_environment: str
+    tell_deleted_jobs: bool
     telemetry_url: str
     api_url: str
     proxy: Proxy
     injection_enabled: bool
+    dry_run: bool
+    breaker: BreakerSettings
     sidecar: Sidecar
     names: Names
     admission_port: int
@@ -54,6 +67,8 @@ class Settings:
     drain_seconds: int
     controller_health_port: int
     token_seconds: int
+    events_per_second: int
+    unscheduled_seconds: int
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -80,10 +95,13 @@ def parse(document: Any, environment: Mapping[str, str]) -> Settings:
         log_format=log.one_of("format", "text", "json"),
         include_by_default=config.one_of("default", "exclude", "include") == "include",
         default_environment=config.text("defaultEnvironment", empty=True),
+        tell_deleted_jobs=config.one_of("onJobDeleted", "fail", "silent") == "fail",
         telemetry_url=cronitor.url("telemetryUrl"),
         api_url=cronitor.url("apiUrl"),
         proxy=Proxy(*(proxy.text(name, empty=True) for name in ("https", "http", "no"))),
         injection_enabled=at.section("injection").boolean("enabled"),
+        dry_run=at.boolean("dryRun"),
+        breaker=_breaker(at.section("breaker")),
         sidecar=_sidecar(at.section("sidecar")),
         names=_names(at.section("names")),
         admission_port=admission.integer("port", 1, 65535),
@@ -93,6 +111,18 @@ def parse(document: Any, environment: Mapping[str, str]) -> Settings:
         controller_health_port=controller.integer("healthPort", 1, 65535),
         # 600 is the least that the TokenRequest API grants.
         token_seconds=controller.integer("tokenSeconds", 600, 2**32),
+        # Cronitor takes 50 from one address, the sidecars' among them.
+        events_per_second=controller.integer("eventsPerSecond", 1, 50),
+        unscheduled_seconds=controller.integer("unscheduledSeconds", 1, 86400),
+    )
+
+
+def _breaker(section: "_Section") -> BreakerSettings:
+    return BreakerSettings(
+        enabled=section.boolean("enabled"),
+        open_seconds=section.integer("openSeconds", 1, 86400),
+        free_stuck_pods=section.boolean("freeStuckPods"),
+        free_images=section.texts("freeImages"),
     )
 
 

@@ -13,6 +13,9 @@ from webhook.annotations import PREFIX
 Json = Mapping[str, Any]
 JsonObject = dict[str, Any]
 
+RUN = PREFIX + "run"
+"""Annotation of a Job: the mark of its run (`webhook/run_mark.py`)."""
+
 INSTANTIATE = "cronjob.kubernetes.io/instantiate"
 """Annotation of a Job that a person made from a CronJob (`kubectl create job --from`)."""
 
@@ -27,7 +30,18 @@ _JOB_SPEC = (
     "podFailurePolicy",
     "suspend",
 )
-_JOB_STATUS = ("active", "failed", "succeeded", "startTime", "completionTime", "conditions", "uncountedTerminatedPods")
+_JOB_STATUS = (
+    "active",
+    "failed",
+    "succeeded",
+    "failedIndexes",
+    "startTime",
+    "completionTime",
+    "conditions",
+    "uncountedTerminatedPods",
+)
+_PRECEDING = ("SuccessCriteriaMet", "FailureTarget")
+_POD_CONDITIONS = frozenset({"PodScheduled", "DisruptionTarget"})
 _CRON_JOB_SPEC = ("schedule", "timeZone", "suspend", "concurrencyPolicy", "startingDeadlineSeconds")
 
 
@@ -47,8 +61,8 @@ def owner(found: Json, kind: str) -> OwnerReference | None:
 
 
 def trim_job(job: JsonObject) -> JsonObject | None:
-    """A Job reduced to what is used; None for one that no CronJob owns."""
-    if owner(job, "CronJob") is None:
+    """A Job reduced to what is used; None for one that no CronJob owns, unless its run is open (an orphaned one's)."""
+    if owner(job, "CronJob") is None and RUN not in ((job.get("metadata") or {}).get("annotations") or {}):
         return None
     return {
         "metadata": _trim_metadata(job),
@@ -100,6 +114,23 @@ def is_finished(job: Json) -> bool:
     return any((found := condition(job, kind)) and found.get("status") == "True" for kind in ("Complete", "Failed"))
 
 
+def finished_at(job: Json) -> float | None:
+    """When the terminal condition came, in Unix seconds; None where there is none."""
+    for kind in ("Complete", "Failed"):
+        if (found := condition(job, kind)) and found.get("status") == "True":
+            return epoch(found.get("lastTransitionTime"))
+    return None
+
+
+def is_ending(job: Json) -> bool:
+    """Whether it is decided how the Job ends; its terminal condition follows once its pods have ended."""
+    return any((found := condition(job, kind)) and found.get("status") == "True" for kind in _PRECEDING)
+
+
+def is_suspended(job: Json) -> bool:
+    return bool(job["spec"].get("suspend"))
+
+
 def is_manual(job: Json) -> bool:
     return (job["metadata"].get("annotations") or {}).get(INSTANTIATE) == "manual"
 
@@ -111,12 +142,8 @@ def epoch(timestamp: str | None) -> float | None:
 
 def _trim_metadata(found: Json) -> JsonObject:
     metadata = found.get("metadata") or {}
-    ours = {
-        key: text
-        for key, text in (metadata.get("annotations") or {}).items()
-        if key.startswith(PREFIX) or key == INSTANTIATE
-    }
-    return {**_pick(metadata, _METADATA), "annotations": ours}
+    annotations = metadata.get("annotations") or {}
+    return {**_pick(metadata, _METADATA), "annotations": {**_ours(annotations), **_pick(annotations, (INSTANTIATE,))}}
 
 
 def _pick(found: Json | None, names: tuple[str, ...]) -> JsonObject:
@@ -124,18 +151,32 @@ def _pick(found: Json | None, names: tuple[str, ...]) -> JsonObject:
 
 
 def trim_pod(pod: JsonObject) -> JsonObject:
-    """A Job's pod reduced to what is used: who owns it, how its containers stand."""
+    """A Job's pod reduced to what is used: who owns it, how its containers stand, why it waits or was taken away."""
     metadata, spec, status = pod.get("metadata") or {}, pod.get("spec") or {}, pod.get("status") or {}
-    init = [_pick(container, ("name", "restartPolicy")) for container in spec.get("initContainers") or ()]
+    init = [_pick(container, ("name", "image", "restartPolicy")) for container in spec.get("initContainers") or ()]
     containers = {
         key: [_pick(entry, ("name", "state", "lastState", "restartCount")) for entry in status.get(key) or ()]
         for key in ("initContainerStatuses", "containerStatuses")
     }
+    conditions = [
+        _pick(condition, ("type", "status", "reason", "message", "lastTransitionTime"))
+        for condition in status.get("conditions") or ()
+        if condition.get("type") in _POD_CONDITIONS
+    ]
     return {
         "metadata": {
-            **_pick(metadata, _METADATA),
-            "labels": {key: text for key, text in (metadata.get("labels") or {}).items() if key.startswith(PREFIX)},
+            **_pick(metadata, (*_METADATA, "deletionGracePeriodSeconds")),
+            "labels": _ours(metadata.get("labels")),
+            "annotations": _ours(metadata.get("annotations")),
         },
-        "spec": {**_pick(spec, ("nodeName", "restartPolicy")), "initContainers": init},
-        "status": {**_pick(status, ("phase", "reason", "startTime")), **containers},
+        "spec": {
+            **_pick(spec, ("nodeName", "restartPolicy")),
+            "initContainers": init,
+            "containers": [_pick(container, ("name",)) for container in spec.get("containers") or ()],
+        },
+        "status": {**_pick(status, ("phase", "reason", "startTime")), "conditions": conditions, **containers},
     }
+
+
+def _ours(found: Mapping[str, str] | None) -> dict[str, str]:
+    return {key: text for key, text in (found or {}).items() if key.startswith(PREFIX)}

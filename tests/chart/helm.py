@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "cronitor-k8s"
 API_KEY = "sdk-key-of-the-tests"
 TELEMETRY_KEY = "telemetry-key-of-the-tests"
+POLICY_API = "admissionregistration.k8s.io/v1"
 
 Values = Mapping[str, Any]
 Manifest = dict[str, Any]
@@ -61,18 +62,23 @@ def render(
     namespace: str = "cronitor",
     chart: Path = CHART,
     credentials: bool = True,
+    policies: bool = False,
 ) -> list[Manifest]:
-    """The objects of the chart, with an API key unless `credentials` is false. They are shared: only read them."""
+    """The objects of the chart, with an API key unless `credentials` is false. They are shared: only read them.
+
+    `policies`: for a cluster that knows ValidatingAdmissionPolicy (Kubernetes 1.30).
+    """
     base: Values = {"credentials": {"apiKey": API_KEY}} if credentials else {}
-    return _objects(_template(release, namespace, json.dumps(merged(base, changes or {})), chart))
+    return _objects(_template(release, namespace, json.dumps(merged(base, changes or {})), chart, policies))
 
 
 @functools.cache
-def _template(release: str, namespace: str, values: str, chart: Path) -> str:
+def _template(release: str, namespace: str, values: str, chart: Path, policies: bool) -> str:
     # Without --kube-version, a helm that was built without version flags takes itself for a Kubernetes 1.20.
     command = [helm_binary(), "template", release, str(chart), "--namespace", namespace, "--values", "-"]
+    known = ["--api-versions", f"{POLICY_API}/ValidatingAdmissionPolicy"] if policies else []
     done = subprocess.run(
-        [*command, "--kube-version", "1.29.0"], input=values, capture_output=True, text=True, check=False
+        [*command, "--kube-version", "1.29.0", *known], input=values, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise ChartRefusedError(done.stderr.strip())

@@ -41,3 +41,8 @@ def test_of_an_existing_secret_they_say_what_its_second_key_is_for(tmp_path: Pat
 
 def test_they_say_when_nothing_is_injected(tmp_path: Path) -> None:
     assert "injection.enabled is false" in notes(tmp_path, {"injection": {"enabled": False}})
+
+
+def test_they_say_when_nothing_is_reported(tmp_path: Path) -> None:
+    assert "dryRun is true" in notes(tmp_path, {"dryRun": True})
+    assert "dryRun" not in notes(tmp_path / "other")

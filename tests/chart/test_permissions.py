@@ -1,5 +1,7 @@
 """Every right that an installation hands out, as one table: a change of a role is a change here."""
 
+import pytest
+
 from tests.chart.helm import Manifest, of_kind, only, render
 
 READ = {"get", "list", "watch"}
@@ -23,10 +25,10 @@ GRANTED: dict[tuple[str, str], dict[tuple[str, str, str], set[str]]] = {
     },
     ("ClusterRole", "cronitor-k8s-controller"): {
         ("", "namespaces", ""): READ,
-        ("", "pods", ""): READ,
+        ("", "pods", ""): READ | {"patch"},
         ("batch", "cronjobs", ""): READ,
         ("batch", "jobs", ""): READ | {"patch"},
-        ("", "events", ""): {"create", "patch"},
+        ("", "events", ""): {"create", "patch", "list", "watch"},
         ("", "serviceaccounts", ""): {"create"},
         ("", "serviceaccounts", "cronitor-sidecar"): WRITE,
         ("", "secrets", ""): {"create"},
@@ -50,6 +52,22 @@ def test_the_chart_grants_exactly_these_rights() -> None:
     manifests = render()
     roles = of_kind(manifests, "Role") + of_kind(manifests, "ClusterRole")
     assert {(role["kind"], role["metadata"]["name"]): rights(role) for role in roles} == GRANTED
+
+
+@pytest.mark.parametrize(
+    ("breaker", "pods", "events"),
+    [
+        ({"freeStuckPods": False}, READ, {"create", "patch", "list", "watch"}),
+        ({"enabled": False}, READ, {"create", "patch"}),
+    ],
+    ids=["pods are not freed", "no breaker"],
+)
+def test_what_the_breaker_does_not_do_it_has_no_right_to(
+    breaker: dict[str, bool], pods: set[str], events: set[str]
+) -> None:
+    found = rights(only(render({"breaker": breaker}), "ClusterRole", "cronitor-k8s-controller"))
+    assert found["", "pods", ""] == pods
+    assert found["", "events", ""] == events
 
 
 def test_admission_and_controller_have_their_own_roles_and_the_sidecars_role_is_bound_by_the_controller() -> None:

@@ -11,17 +11,28 @@ from webhook.settings import parse
 # The document with the chart's defaults, whole: this is the contract with the processes.
 DEFAULTS: Manifest = {
     "log": {"level": "info", "format": "text"},
-    "config": {"default": "exclude", "defaultEnvironment": ""},
+    "config": {"default": "exclude", "defaultEnvironment": "", "onJobDeleted": "fail"},
     "cronitor": {"telemetryUrl": "https://cronitor.link", "apiUrl": "https://cronitor.io/api"},
     "proxy": {"https": "", "http": "", "no": ""},
     "injection": {"enabled": True},
+    "dryRun": False,
+    "breaker": {
+        "enabled": True,
+        "openSeconds": 600,
+        "freeStuckPods": True,
+        "freeImages": [
+            "registry.k8s.io/pause:3.10",
+            "localhost/kubernetes/pause:latest",
+            "mcr.microsoft.com/oss/kubernetes/pause:3.6",
+        ],
+    },
     "sidecar": {
         "image": "ghcr.io/cronitorio/cronitor-k8s-sidecar:0.1.0",
         "imagePullPolicy": "IfNotPresent",
         "imagePullSecrets": [],
         "runAsUser": 65532,
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
-        "guaranteedResources": {"cpu": "100m", "memory": "64Mi"},
+        "guaranteedResources": {"cpu": "200m", "memory": "64Mi"},
         "ignoreContainers": [
             "istio-proxy",
             "linkerd-proxy",
@@ -49,7 +60,7 @@ DEFAULTS: Manifest = {
         "namespaceObjects": "cronitor-sidecar",
     },
     "admission": {"port": 8443, "healthPort": 8080, "threads": 8, "drainSeconds": 95},
-    "controller": {"healthPort": 8080, "tokenSeconds": 86400},
+    "controller": {"healthPort": 8080, "tokenSeconds": 86400, "eventsPerSecond": 20, "unscheduledSeconds": 600},
 }
 
 CHANGES: list[tuple[dict[str, Any], str, object]] = [
@@ -70,6 +81,12 @@ CHANGES: list[tuple[dict[str, Any], str, object]] = [
     ({"proxy": {"false": ".unquoted"}}, "proxy.no", ".unquoted"),
     ({"proxy": {"no": None, "https": None}}, "proxy.no", ""),
     ({"injection": {"enabled": False}}, "injection.enabled", False),
+    ({"dryRun": True}, "dryRun", True),
+    ({"breaker": {"enabled": False}}, "breaker.enabled", False),
+    ({"breaker": {"openSeconds": 30}}, "breaker.openSeconds", 30),
+    ({"breaker": {"freeStuckPods": False}}, "breaker.freeStuckPods", False),
+    ({"breaker": {"freeImages": ["r.local/pause:1"]}}, "breaker.freeImages", ["r.local/pause:1"]),
+    ({"breaker": {"freeImages": None}}, "breaker.freeImages", []),
     ({"sidecar": {"image": {"repository": "r.local/s", "tag": "2"}}}, "sidecar.image", "r.local/s:2"),
     (
         {"sidecar": {"image": {"repository": "r.local/s", "tag": "2", "digest": DIGEST}}},
@@ -109,8 +126,9 @@ def test_the_defaults_are_these() -> None:
 
 def test_every_key_is_there_whatever_the_values_are(manifests: list[Manifest]) -> None:
     document = settings(manifests, fullname_of(manifests))
-    keys = {section: set(document[section]) for section in document}
-    assert keys == {section: set(DEFAULTS[section]) for section in DEFAULTS}
+    assert set(document) == set(DEFAULTS)
+    keys = {name: set(section) for name, section in document.items() if isinstance(section, dict)}
+    assert keys == {name: set(section) for name, section in DEFAULTS.items() if isinstance(section, dict)}
     assert set(document["sidecar"]["resources"]) == {"requests", "limits"}
 
 

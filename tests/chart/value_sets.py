@@ -72,6 +72,13 @@ VALUE_SETS = [
             for component in ("admission", "controller")
         },
     ),
-    ValueSet("nothing optional", {"sidecar": {"resources": None, "ignoreContainers": []}, "serviceAccount": None}),
+    ValueSet(
+        "nothing optional",
+        {
+            "sidecar": {"resources": None, "ignoreContainers": []},
+            "serviceAccount": None,
+            "breaker": {"freeImages": None},
+        },
+    ),
     ValueSet("a parent chart's values", {"global": {"imageRegistry": "x"}, "enabled": True}),
 ]

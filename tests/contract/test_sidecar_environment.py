@@ -5,6 +5,7 @@ loaded from that.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import sidecar.settings
 import webhook.admission.decide
 import webhook.admission.inject
 import webhook.journal
+import webhook.telemetry
 from sidecar.events import Event, State
 from sidecar.journal import Delivery, Entry, Journal
 from tests.unit.webhook import objects
@@ -27,7 +29,7 @@ from webhook.admission.decide import Owners
 from webhook.admission.template import Proxy, Sidecar, Template
 from webhook.annotations import Options
 from webhook.controller import plan
-from webhook.journal import SidecarReport
+from webhook.journal import Report
 from webhook.monitor_identity import MonitorIdentity
 from webhook.run_mark import RunMark
 
@@ -51,6 +53,7 @@ TEMPLATE = Template(
     "https://telemetry.example/cronitor",
     Proxy("http://user:p$$(x)@proxy:3128", "http://proxy:8080", ".corp,10.0.0.0/8"),
     "cronitor-sidecar",
+    dry_run=True,
 )
 IDENTITY = MonitorIdentity("nightly/“backup” $(CRONITOR_SERIES)", "shop/backup", "prod $")
 # Everything that can be said is said.
@@ -60,7 +63,7 @@ JOB = objects.job(
     annotations={"cronjob.kubernetes.io/instantiate": "manual"},
     status={"failed": 1},
 )
-MARK = RunMark("k", "n", start=objects.CREATED_AT + 1.25)
+MARK = RunMark("k", "n", start=objects.CREATED_AT + 1.25, stuck=True)
 OPTIONS = Options(containers=("app", "worker"))
 ALL = frozenset(state.value for state in State)
 
@@ -121,6 +124,7 @@ def test_everything_that_admission_says_arrives() -> None:
     assert found.grace_seconds == 45
     assert (found.proxy, found.no_proxy) == (TEMPLATE.proxy.https, TEMPLATE.proxy.no)
     assert found.log_level == "debug"
+    assert found.dry_run is True
     assert found.rules == sidecar.machine.Rules(
         tells=frozenset(State),
         backoff_limit=3,
@@ -131,6 +135,7 @@ def test_everything_that_admission_says_arrives() -> None:
         containers=frozenset({"app", "worker"}),
         ignored=frozenset({"istio-proxy", "linkerd-proxy"}),
         stuck_seconds=90,
+        stuck_told=True,
         manual=True,
     )
 
@@ -147,8 +152,9 @@ def test_what_admission_leaves_out_is_what_the_sidecar_takes_for_granted() -> No
     rules = found.rules
     assert (rules.backoff_limit, rules.failed_before) == (6, 0)
     assert (rules.job_deadline_seconds, rules.job_started_at, rules.run_started_at) == (None, None, None)
-    assert (rules.containers, rules.manual) == (frozenset(), False)
+    assert (rules.containers, rules.stuck_told, rules.manual) == (frozenset(), False, False)
     assert (found.proxy, found.no_proxy, found.identity.env) == ("", "", "")
+    assert found.dry_run is False
 
 
 @pytest.mark.parametrize(
@@ -231,29 +237,45 @@ def test_the_sidecar_finds_itself_in_the_pod_that_was_injected() -> None:
 # --- the journal -----------------------------------------------------------------------------------------------------
 
 RUN = Event(State.RUN, 1772366401.0)
-COMPLETE = Event(State.COMPLETE, 1772366405.0, "attempt 1/7 · app 0", status_code=0, duration=4.0, error_count=0)
+COMPLETE = Event(State.COMPLETE, 1772366405.25, "attempt 1/7 · app 0", status_code=0, duration=4.25, error_count=0)
 FAIL = Event(State.FAIL, 1772366405.0, "attempt 7/7 · app 3", status_code=3, duration=4.0, error_count=7)
-STUCK = Event(State.FAIL, 1772366400.0, "attempt 1/7 · app ImagePullBackOff", stuck=True)
+NO_CODE = Event(State.FAIL, 1772366405.0, "DeadlineExceeded · attempt 1/7 · “ü”\u2028running", error_count=1)
+STUCK = Event(State.FAIL, 1772366400.5, "attempt 1/7 · app ImagePullBackOff", stuck=True)
 TAKEN, WAITING, REFUSED = Delivery.ACCEPTED, Delivery.PENDING, Delivery.REFUSED
 
 
+def as_read(event: Event) -> webhook.telemetry.Event:
+    """The controller's value for the sidecar's."""
+    return webhook.telemetry.Event(
+        webhook.telemetry.State(event.state.value),
+        event.stamp,
+        event.message,
+        event.status_code,
+        event.duration,
+        event.error_count,
+        stuck=event.stuck,
+    )
+
+
 @pytest.mark.parametrize(
-    ("entries", "left", "expected"),
+    ("entries", "left", "told", "pending"),
     [
-        ((), "", SidecarReport()),
-        (((RUN, TAKEN),), "", SidecarReport()),
-        (((RUN, TAKEN), (COMPLETE, TAKEN)), "", SidecarReport("complete")),
-        (((RUN, TAKEN), (FAIL, TAKEN)), "", SidecarReport("fail")),
-        (((STUCK, TAKEN),), "the pod is being deleted", SidecarReport(left="the pod is being deleted")),
-        (((STUCK, TAKEN), (RUN, TAKEN), (COMPLETE, TAKEN)), "", SidecarReport("complete")),
-        (((RUN, TAKEN), (COMPLETE, WAITING)), "", SidecarReport(undelivered=("complete",))),
-        (((RUN, WAITING), (FAIL, REFUSED)), "late", SidecarReport(undelivered=("fail", "run"), left="late")),
+        ((), "", (), ()),
+        (((RUN, TAKEN),), "", (RUN,), ()),
+        (((RUN, TAKEN), (COMPLETE, TAKEN)), "", (RUN, COMPLETE), ()),
+        (((RUN, TAKEN), (FAIL, TAKEN)), "", (RUN, FAIL), ()),
+        (((STUCK, TAKEN),), "the pod is being deleted", (STUCK,), ()),
+        (((STUCK, TAKEN), (RUN, TAKEN), (COMPLETE, TAKEN)), "", (STUCK, RUN, COMPLETE), ()),
+        (((RUN, TAKEN), (COMPLETE, WAITING)), "", (RUN,), (COMPLETE,)),
+        (((RUN, WAITING), (FAIL, REFUSED)), "late", (FAIL,), (RUN,)),
+        (((STUCK, WAITING), (RUN, WAITING), (NO_CODE, WAITING)), "", (), (STUCK, RUN, NO_CODE)),
     ],
 )
 def test_the_controller_reads_the_journal_that_the_sidecar_writes(
-    entries: tuple[tuple[Event, Delivery], ...], left: str, expected: SidecarReport
+    entries: tuple[tuple[Event, Delivery], ...], left: str, told: tuple[Event, ...], pending: tuple[Event, ...]
 ) -> None:
     written = sidecar.journal.encode(Journal(tuple(Entry(*entry) for entry in entries), left)).decode()
+    expected = Report(tuple(map(as_read, told)), tuple(map(as_read, pending)), left)
     assert webhook.journal.read(written) == expected
 
 
@@ -263,3 +285,13 @@ def test_a_journal_that_the_kubelet_has_cut_is_read_as_far_as_it_goes() -> None:
     verdicts = {webhook.journal.read(text[:length]).verdict for length in range(len(text) + 1)}
     assert verdicts == {"", "complete"}
     assert webhook.journal.read(text[: text.index("\n") + 5]).verdict == "complete", "the verdict stands first"
+
+
+@pytest.mark.parametrize("event", [RUN, COMPLETE, FAIL, NO_CODE, STUCK])
+def test_what_the_controller_delivers_of_a_journal_is_the_very_request_that_the_sidecar_would_make(
+    event: Event,
+) -> None:
+    written = sidecar.journal.encode(Journal((Entry(event),))).decode()
+    (read,) = webhook.journal.read(written).pending
+    its_own = sidecar.events.query(event, sidecar.events.Identity("job-uid", "prod", "node-1"))
+    assert webhook.telemetry.query(replace(read, host="node-1"), "job-uid", "prod") == its_own

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from webhook import workloads
+from webhook import exemption, workloads
 from webhook.annotations import Options, included
 from webhook.run_mark import RunMark
 
@@ -44,6 +44,8 @@ class Reason(Enum):
     EXIT_CODE_POLICY = "exit_code_policy"
     NAME_TAKEN = "name_taken"
     LIMIT_RANGE = "limit_range"
+    EXEMPT = "exempt"
+    BREAKER_OPEN = "breaker_open"
     FAILED = "failed"
 
 
@@ -87,7 +89,7 @@ def why_not(
         return harm
     if _name_taken(pod):
         return Reason.NAME_TAKEN
-    return None
+    return Reason.EXEMPT if exemption.of_job(owners.job) is not None else None
 
 
 def tells(job: Json, mark: RunMark | None) -> frozenset[str]:

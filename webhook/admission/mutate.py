@@ -8,6 +8,7 @@ from typing import Any
 from webhook import annotations, metrics, run_mark
 from webhook.admission import decide, inject, resources, review
 from webhook.admission.decide import Owners, Reason, Skipped
+from webhook.admission.gate import Gate
 from webhook.admission.owners import OwnerLookup
 from webhook.admission.template import Template
 from webhook.monitor_identity import identify
@@ -36,7 +37,9 @@ class Mutation:
             telemetry_url=settings.telemetry_url,
             proxy=settings.proxy,
             secret=settings.names.namespace_objects,
+            dry_run=settings.dry_run,
         )
+        self._gate = Gate()
 
     def answer(self, body: bytes) -> bytes:
         """The AdmissionReview that answers `body`; `allowed: true` whatever comes."""
@@ -63,7 +66,7 @@ class Mutation:
         found = self._owners.find(request.namespace, request.pod)
         if isinstance(found, Skipped):
             return None, self._skipped(request, found.reason)
-        mark = run_mark.of_job(found.job)
+        mark, state = run_mark.of_job(found.job), self._state()
         options = annotations.read(found.cron_job["metadata"].get("annotations") if found.cron_job else None)
         reason = decide.why_not(
             request.pod,
@@ -71,7 +74,7 @@ class Mutation:
             options,
             mark,
             by_default=self._settings.include_by_default,
-            provisioned=request.namespace in self._state().provisioned,
+            provisioned=request.namespace in state.provisioned,
             enabled=self._settings.injection_enabled,
         )
         if reason is not None:
@@ -82,6 +85,9 @@ class Mutation:
         )
         if room is None:
             return None, self._skipped(request, Reason.LIMIT_RANGE, found)
+        # Last, since a pod let through while the breaker is tried uses up what a pod may.
+        if not self._gate.lets_through(request.namespace, state.breakers):
+            return None, self._skipped(request, Reason.BREAKER_OPEN, found)
         return self._injected(request, found, options, mark, room), "injected"
 
     def _injected(

@@ -8,9 +8,11 @@ last connection has gone, at most `admission.drainSeconds`.
 
 import logging
 import os
+import select
 import selectors
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -31,6 +33,9 @@ SETTLE_SECONDS = 5.0
 QUIET_SECONDS = 1.0
 READ_SECONDS = 3.0
 """For a handshake's next message, or the next piece of a request: the API server waits 5 s for the whole answer."""
+
+STAY_SECONDS = 1.0
+"""How long a thread waits for the next call on the connection that it has just served."""
 
 log = logging.getLogger(__name__)
 
@@ -77,12 +82,36 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
+    def get_thread_pool(self) -> Any:
+        self._may_stay = threading.Semaphore(self.cfg.threads // 2)  # the other half is for other connections
+        return super().get_thread_pool()
+
     def handle(self, conn: Any) -> Any:
-        """In a thread: what gunicorn does there, and the end of a connection, which its one loop would wait for."""
+        """In a thread: what gunicorn does there, and the end of a connection, which its one loop would wait for.
+
+        A thread that is not needed elsewhere stays with its connection for the next call: the way back to the loop
+        and on to another thread costs each call a sixth of all its CPU time (docs/performance.md).
+        """
         kept = super().handle(conn)
+        while kept is True and self._stayed(conn):
+            kept = super().handle(conn)
         if kept is False:
             conn.close(graceful=conn.parser is not None)  # at once where it came to no handshake
         return kept
+
+    def _stayed(self, conn: Any) -> bool:
+        """Wait here for the next call; False if the loop is to wait for it."""
+        others_wait = self.tpool._work_queue.qsize() > 0
+        if others_wait or self._draining_since is not None or conn.parser.unreader.buf.getvalue():
+            return False
+        if not self._may_stay.acquire(blocking=False):
+            return False
+        try:
+            poll = select.poll()
+            poll.register(conn.sock, select.POLLIN)
+            return bool(conn.sock.pending() or poll.poll(STAY_SECONDS * 1000))
+        finally:
+            self._may_stay.release()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         if self._draining_since is None:

@@ -31,9 +31,13 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What is the same for every pod that is injected. `secret` is the name of the one in each labelled namespace."""
+    """What is the same for every pod that is injected. `secret` is the name of the one in each labelled namespace.
+
+    `dry_run`: sidecars log what they would send, and send nothing.
+    """
 
     sidecar: Sidecar
     telemetry_url: str
     proxy: Proxy
     secret: str
+    dry_run: bool = False

@@ -51,7 +51,7 @@ class MonitorsClient:
             retry_after_max=LONGEST_PAUSE_SECONDS,
         )
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _TrustingAdapter(ca_file, retry))
+            self._session.mount(scheme, TrustingAdapter(ca_file, retry))
 
     def check_key(self) -> KeyStanding:
         """Ask for one monitor: telemetry answers 200 to any key, so that only this tells a wrong one."""
@@ -78,14 +78,14 @@ class MonitorsClient:
             raise CronitorError(f"monitors API: {method} failed: {type(error).__name__}") from None
 
 
-class _TrustingAdapter(HTTPAdapter):
+class TrustingAdapter(HTTPAdapter):
     """Trusts `ca_file` beside the public authorities; `Session.verify` would put it in their place."""
 
-    def __init__(self, ca_file: Path | None, retry: Retry) -> None:
+    def __init__(self, ca_file: Path | None, retry: Retry, *, connections: int = 1) -> None:
         self._context = create_urllib3_context()
         if ca_file is not None:
             self._context.load_verify_locations(ca_file)
-        super().__init__(max_retries=retry)
+        super().__init__(max_retries=retry, pool_maxsize=connections)
 
     def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
         super().init_poolmanager(*arguments, **more, ssl_context=self._context)

@@ -29,7 +29,13 @@ SLOWEST_RETRY_SECONDS = 30.0
 
 Trim = Callable[[JsonObject], JsonObject | None]
 Handler = Callable[[str, JsonObject], None]
-"""Called with ADDED, MODIFIED or DELETED and the trimmed object; not where nothing of what is kept has changed."""
+"""Called with ADDED, MODIFIED, DELETED or VANISHED and the trimmed object; not where nothing of what is kept has
+changed."""
+
+DELETED = "DELETED"
+VANISHED = "VANISHED"
+"""Gone when a list was made: deleted while no watch was open, so that its last state was not seen."""
+GONE = frozenset({DELETED, VANISHED})
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +140,7 @@ class Informer:
                 if (trimmed := self.source.trim(item)) is not None:
                     found[key_of(trimmed)] = trimmed
         for key in self._objects.keys() - found.keys():
-            self._apply("DELETED", self._objects[key])
+            self._apply(VANISHED, self._objects[key])
         for key, trimmed in found.items():
             known = self._objects.get(key)
             if known is None or known["metadata"].get("resourceVersion") != trimmed["metadata"].get("resourceVersion"):
@@ -174,25 +180,25 @@ class Informer:
 
     def _changed(self, kind: str, changed: JsonObject) -> None:
         trimmed = self.source.trim(changed)
-        if kind == "DELETED" or trimmed is None:
+        if kind == DELETED or trimmed is None:
             if (known := trimmed or self._objects.get(key_of(changed))) is not None:
-                self._apply("DELETED", known)
+                self._apply(DELETED, known)
         else:
             self._apply(kind, trimmed)
 
     def _apply(self, kind: str, changed: JsonObject) -> None:
         key = key_of(changed)
         known = self._objects.get(key)
-        if kind == "DELETED":
+        if kind in GONE:
             self._objects.pop(key, None)
         else:
             if known is not None and known["metadata"].get("uid") != changed["metadata"].get("uid"):
                 # Deleted and made again while no watch was open.
-                self._tell("DELETED", known)
+                self._tell(VANISHED, known)
                 kind, known = "ADDED", None
             self._objects[key] = changed
         metrics.informer_objects.labels(self.source.kind).set(len(self._objects))
-        if kind == "DELETED" or known is None or _essence(known) != _essence(changed):
+        if kind in GONE or known is None or essence(known) != essence(changed):
             self._tell(kind, changed)
 
     def _tell(self, kind: str, changed: JsonObject) -> None:
@@ -204,7 +210,7 @@ class Informer:
                 log.exception("informer_handler_failed", extra={"kind": self.source.kind})
 
 
-def _essence(trimmed: JsonObject) -> JsonObject:
+def essence(trimmed: JsonObject) -> JsonObject:
     """The object but for its resource version: a change that trimming takes away is none for the handlers."""
     metadata = {name: value for name, value in trimmed["metadata"].items() if name != "resourceVersion"}
     return {**trimmed, "metadata": metadata}

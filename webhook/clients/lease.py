@@ -68,6 +68,8 @@ class OwnedLeaseLock(LeaseLock):  # type: ignore[misc]  # the package has no typ
         self._owner, self._lost = owner, lost
         self._held = False
         self._released = False
+        self.renewed_before: float | None = None
+        """When another, or this one before its restart, renewed the Lease for the last time, in Unix seconds."""
         self._writing = threading.Lock()
 
     def get(self, name: str, namespace: str) -> Any:
@@ -76,6 +78,8 @@ class OwnedLeaseLock(LeaseLock):  # type: ignore[misc]  # the package has no typ
         taken = found and record.holder_identity not in (None, self.identity)
         if self._held and not self._released and (gone or taken):
             self._lost()
+        if found and not self._held and (renewed := getattr(self.lease_reference.spec, "renew_time", None)):
+            self.renewed_before = renewed.timestamp()
         return found, record
 
     def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from webhook import workloads
-from webhook.clients.informer import Informer
+from webhook.clients.informer import GONE, Informer
 
 Name = tuple[str, str]
 
@@ -29,7 +29,7 @@ class JobIndex:
         owner = workloads.owner(job, "CronJob")
         uid = owner.uid if owner else ""
         # New sets rather than changed ones: others read while this thread writes.
-        if kind == "DELETED":
+        if kind in GONE:
             _drop(self._by_cron_job, uid, (namespace, name))
             _drop(self._by_namespace, namespace, name)
         elif name not in self._by_namespace[namespace] or (namespace, name) not in self._by_cron_job[uid]:

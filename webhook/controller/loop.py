@@ -5,21 +5,29 @@ Nothing here looks at more than what a change concerns: clusters have thousands 
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from webhook import metrics, workloads
+from webhook import metrics, state, workloads
 from webhook.clients.informer import Informer, Source, named
 from webhook.clients.kube import KubeClient
-from webhook.controller import plan
+from webhook.controller import outbox, plan
 from webhook.controller.job_index import JobIndex
-from webhook.controller.marks import Defaults
+from webhook.controller.marks import Absence, Defaults
 from webhook.controller.namespaces import NamespaceCaches, NamespaceKeeper
 from webhook.controller.objects import OwnedObjects
+from webhook.controller.opener import RunOpener
+from webhook.controller.outbox import Outbox, Telemetry
+from webhook.controller.protection import Protection
 from webhook.controller.publisher import StatePublisher
 from webhook.controller.queue import Key, Reconciler, WorkQueue
-from webhook.controller.runs import PodsOfJobs, RunOpener
+from webhook.controller.run_book import RunBook
+from webhook.controller.runs import RunTeller
+from webhook.controller.stuck import Thresholds
+from webhook.controller.verdicts import Rules
 from webhook.settings import Settings
+from webhook.telemetry import Event
 
 THREADS = 4
 SETTLE_SECONDS = 0.2
@@ -42,6 +50,7 @@ class Controller:
         settings: Settings,
         wanted: plan.Wanted,
         objects: OwnedObjects,
+        telemetry: Telemetry,
         others: Mapping[str, Reconciler],
     ) -> None:
         self._settings, self._others = settings, others
@@ -52,18 +61,39 @@ class Controller:
         self._state = Informer(kube, named("configmaps", settings.namespace, settings.names.state_config_map))
         self._index = JobIndex(self._jobs)
         self._keeper = NamespaceKeeper(kube, objects, self._caches, settings, wanted)
-        runs = RunOpener(
+        self._protection = Protection(
             kube,
+            settings,
             jobs=self._jobs,
             cron_jobs=self._cron_jobs,
-            pods=PodsOfJobs(self._caches.pods),
+            caches=self._caches,
             namespaces=self._keeper,
-            defaults=Defaults(
-                settings.include_by_default, settings.default_environment, frozenset(settings.sidecar.ignore_containers)
-            ),
+            add=self._add,
         )
-        publisher = StatePublisher(objects, self._state, self._keeper, settings, wanted.owner_uid)
-        self.queue = WorkQueue({"namespace": self._keeper, "state": publisher, "job": runs, **others})
+        opener = RunOpener(
+            self._cron_jobs, self._keeper, Defaults(settings.include_by_default, settings.default_environment)
+        )
+        self._book = RunBook(
+            self._jobs,
+            self._caches.pods,
+            frozenset(settings.sidecar.ignore_containers),
+            opener.open_run,
+            why_refused=self._protection.refusal_of,
+        )
+        self._outbox = Outbox(telemetry, settings.events_per_second, self._taken)
+        self._runs = RunTeller(kube, self._book, opener, self._outbox, _rules(settings))
+        publisher = StatePublisher(
+            objects, self._state, self._keeper, settings, wanted.owner_uid, self._protection.breakers
+        )
+        self.queue = WorkQueue(
+            {
+                "namespace": self._keeper,
+                "state": publisher,
+                "job": self._runs,
+                **self._protection.reconcilers,
+                **others,
+            }
+        )
         self._feed_queue()
 
     @property
@@ -74,20 +104,37 @@ class Controller:
         for informer in self._informers:
             informer.start()
 
-    def lead(self) -> None:
-        """Reconcile everything once, then whatever changes. Returns when that has been set going."""
+    def lead(self, absent_since: float | None = None) -> None:
+        """Reconcile everything once, then whatever changes. Returns when that has been set going.
+
+        `absent_since`: when the one that led before renewed the Lease for the last time, in Unix seconds.
+        """
         for informer in self._informers:
             informer.wait_synced()
+        self._runs.absence = Absence(absent_since, time.time())
         metrics.leading.set(1)
         log.info("leading", extra={"identity": self._settings.pod_name})
         self._leading.set()  # from here on changes are queued; what was there before is queued now
         for namespace in self._namespaces_concerned():
             self.queue.add(Key("namespace", namespace))
-        for job in self._jobs.all():
-            self.queue.add(_job_key(job))
+        for namespace, name in self._book.names():
+            self.queue.add(Key("job", namespace, name))
+        known = self._state.get(self._settings.namespace, self._settings.names.state_config_map)
+        for key in self._protection.lead(state.read(known)):
+            self.queue.add(key)
         for kind in ("state", *self._others):
             self.queue.add(Key(kind))
         self.queue.start(THREADS)
+        self._outbox.queue.start(outbox.THREADS)
+
+    def stop(self, seconds: float) -> None:
+        """Take up nothing more, and wait so long for what is under way."""
+        self._outbox.stop(seconds)
+        self.queue.stop(seconds)
+
+    def _taken(self, job: Key, series: str, event: Event) -> None:
+        self._book.acknowledge(series, event)
+        self._add(job)
 
     def _namespaces_concerned(self) -> set[str]:
         """Those that are labelled, and those in which something of ours is left."""
@@ -109,6 +156,7 @@ class Controller:
             caches.secrets,
             caches.pods,
             self._state,
+            *self._protection.informers,
         )
 
     def _feed_queue(self) -> None:
@@ -132,22 +180,31 @@ class Controller:
     def _label_changed(self, namespace: str) -> None:
         self._object_changed(namespace)
         for name in self._index.in_namespace(namespace):
+            self._book.consider(namespace, name)
             self._add(Key("job", namespace, name), SETTLE_SECONDS)
 
     def _cron_job_changed(self, _kind: str, cron_job: Json) -> None:
         for namespace, name in self._index.of_cron_job(cron_job["metadata"]["uid"]):
+            self._book.consider(namespace, name)
             self._add(Key("job", namespace, name))
 
     def _pod_changed(self, _kind: str, pod: Json) -> None:
         namespace = pod["metadata"]["namespace"]
-        if (owner := workloads.owner(pod, "Job")) is not None and self._jobs.get(namespace, owner.name) is not None:
-            self._add(Key("job", namespace, owner.name))
+        if (owner := workloads.owner(pod, "Job")) is not None and self._book.named(namespace, owner.name):
+            job = self._jobs.get(namespace, owner.name)
+            # Of hundreds of pods one look at all of them must do for many changes.
+            self._add(Key("job", namespace, owner.name), SETTLE_SECONDS if job and workloads.is_crowd(job) else 0.0)
         if not self._keeper.is_labelled(namespace) and self._keeper.has_objects(namespace):
             self._add(Key("namespace", namespace), SETTLE_SECONDS)  # the last injected pod may have ended
 
 
 def _job_key(job: Json) -> Key:
     return Key("job", job["metadata"]["namespace"], job["metadata"]["name"])
+
+
+def _rules(settings: Settings) -> Rules:
+    thresholds = Thresholds(settings.sidecar.stuck_seconds, settings.unscheduled_seconds)
+    return Rules(thresholds, tell_deleted=settings.tell_deleted_jobs)
 
 
 def _namespace_caches(kube: KubeClient, name: str) -> NamespaceCaches:

@@ -15,9 +15,12 @@ from webhook import health, logs
 from webhook.clients.cronitor import MonitorsClient
 from webhook.clients.kube import KubeClient, configuration
 from webhook.clients.lease import OwnedLeaseLock, lead
+from webhook.clients.telemetry import TelemetryClient
 from webhook.controller import credentials, plan
 from webhook.controller.loop import Controller
 from webhook.controller.objects import OwnedObjects
+from webhook.controller.outbox import DryRun, Telemetry
+from webhook.controller.queue import Reconciler
 from webhook.errors import KubeError, SettingsError
 from webhook.settings import CREDENTIALS, EXTRA_CA, Settings
 
@@ -43,7 +46,8 @@ def run(settings: Settings) -> int:
         lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
     objects = OwnedObjects(kube, owner_path, owner_uid, lambda: _exit("owner_changed"))
-    controller = Controller(kube, settings, wanted, objects, {"key": credentials.KeyCheck(monitors), "files": files})
+    others: dict[str, Reconciler] = {"key": credentials.KeyCheck(monitors), "files": files}
+    controller = Controller(kube, settings, wanted, objects, _telemetry(settings, keys), others)
     health.serve(settings.controller_health_port, {"caches": lambda: controller.synced})
     lock = OwnedLeaseLock(
         settings.names.lease,
@@ -55,8 +59,14 @@ def run(settings: Settings) -> int:
     )
     signal.signal(signal.SIGTERM, lambda _signal, _frame: _stop(controller, lock))
     controller.start_caches()
-    lead(lock, controller.lead)
+    lead(lock, lambda: controller.lead(lock.renewed_before))
     return 1
+
+
+def _telemetry(settings: Settings, keys: credentials.Credentials) -> Telemetry:
+    if settings.dry_run:
+        return DryRun()
+    return TelemetryClient(settings.telemetry_url, keys.telemetry_key, EXTRA_CA if EXTRA_CA.is_file() else None)
 
 
 def _monitors(settings: Settings, keys: credentials.Credentials) -> MonitorsClient:
@@ -95,7 +105,7 @@ def _stop(controller: Controller, lock: OwnedLeaseLock) -> None:
     """Stop working, then let the other replica lead. In a thread: the handler's own may hold a lock that is needed."""
 
     def stop() -> None:
-        controller.queue.stop(STOP_SECONDS)
+        controller.stop(STOP_SECONDS)
         lock.release()
         logging.shutdown()
         os._exit(0)

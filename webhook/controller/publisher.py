@@ -1,6 +1,7 @@
 """Publishes what admission must know into the release's ConfigMap."""
 
 import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from webhook import metrics, state
@@ -10,6 +11,7 @@ from webhook.controller.objects import OwnedObjects
 from webhook.controller.plan import LABELS, owner_reference
 from webhook.controller.queue import Key
 from webhook.settings import Settings
+from webhook.state import Breaker
 
 REPAIR_SECONDS = 5.0
 """How soon to see whether what is being repaired has been: a repair that fails changes nothing that is watched."""
@@ -27,9 +29,10 @@ class StatePublisher:
         namespaces: NamespaceKeeper,
         settings: Settings,
         owner_uid: str,
+        breakers: Callable[[], Mapping[str, Breaker]] = dict,
     ) -> None:
         self._objects, self._config_maps, self._namespaces = objects, config_maps, namespaces
-        self._settings, self._owner_uid = settings, owner_uid
+        self._settings, self._owner_uid, self._breakers = settings, owner_uid, breakers
 
     def reconcile(self, key: Key) -> float | None:
         known = self._config_maps.get(self._settings.namespace, self._settings.names.state_config_map)
@@ -38,7 +41,7 @@ class StatePublisher:
         ready = {name for name in labelled if self._namespaces.planned(name).provisioned}
         # An object that somebody deleted is back within a second: until then nobody's pods should go without.
         being_repaired = (published.provisioned & labelled) - ready - self._namespaces.failing
-        wanted = state.SharedState(frozenset(ready | being_repaired))
+        wanted = state.SharedState(frozenset(ready | being_repaired), self._breakers())
         metrics.provisioned.set(len(wanted.provisioned))
         if known is None or state.write(wanted) != known.get("data"):
             collection = f"/api/v1/namespaces/{self._settings.namespace}/configmaps"

@@ -39,8 +39,9 @@ class Reconciler(Protocol):
 class WorkQueue:
     """Threads: any may `add`; `work` runs in as many as wanted."""
 
-    def __init__(self, reconcilers: Mapping[str, Reconciler]) -> None:
+    def __init__(self, reconcilers: Mapping[str, Reconciler], name: str = "objects") -> None:
         self._reconcilers = reconcilers
+        self._name, self._depth = name, metrics.queue_depth.labels(name)
         self._changed = threading.Condition()
         self._due: dict[Key, float] = {}
         self._heap: list[tuple[float, int, Key]] = []
@@ -57,7 +58,7 @@ class WorkQueue:
             if self._due.get(key, float("inf")) > due:
                 self._due[key] = due
                 heapq.heappush(self._heap, (due, next(self._order), key))
-                metrics.queue_depth.set(len(self._due))
+                self._depth.set(len(self._due))
                 self._changed.notify()
 
     def stop(self, seconds: float = 0.0) -> None:
@@ -69,7 +70,7 @@ class WorkQueue:
 
     def start(self, threads: int) -> None:
         for number in range(threads):
-            threading.Thread(target=self.work, name=f"reconcile-{number}", daemon=True).start()
+            threading.Thread(target=self.work, name=f"{self._name}-{number}", daemon=True).start()
 
     def work(self) -> None:
         """Reconcile what is due until stopped. A thread that fails ends the process: half a controller is worse."""
@@ -99,7 +100,7 @@ class WorkQueue:
                 if wait == 0.0:
                     _, _, key = heapq.heappop(self._heap)
                     del self._due[key]
-                    metrics.queue_depth.set(len(self._due))
+                    self._depth.set(len(self._due))
                     self._running.add(key)
                     self._changed.notify()  # somebody else now has to wait for what is due next
                     return key

@@ -1,4 +1,8 @@
-"""Opens runs: writes the mark on the Jobs of included CronJobs, and keeps it up to date while they run."""
+"""Keeps the mark of each run true, and has told what is the controller's to tell.
+
+Decided by `verdicts.py`; here it is stored first, with the version of the Job it was decided on, then handed to the
+outbox, then stored that it was taken. Another leader, or this one started anew, goes on from the mark.
+"""
 
 import logging
 import time
@@ -7,59 +11,84 @@ from typing import Any
 
 from webhook import annotations, metrics, run_mark, workloads
 from webhook.annotations import Problem
-from webhook.clients.informer import Informer
 from webhook.clients.kube import KubeClient
-from webhook.controller import marks
-from webhook.controller.marks import Defaults
-from webhook.controller.namespaces import NamespaceKeeper
+from webhook.controller import marks, verdicts
+from webhook.controller.marks import Absence
+from webhook.controller.opener import RunOpener
+from webhook.controller.outbox import Outbox
 from webhook.controller.queue import Key
+from webhook.controller.run_book import Entry, RunBook
+from webhook.controller.verdicts import Rules, Seen
 from webhook.errors import Conflict, NotFound
 from webhook.run_mark import RunMark
+from webhook.telemetry import Event
+
+GONE_SECONDS = 1.0
+"""A Job that a write does not find has gone: the watch says so within that time."""
 
 log = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
 
 
-class RunOpener:
-    """Reconciles one Job by namespace and name. Safe for threads as long as one key is worked on by one at a time."""
+class RunTeller:
+    """Reconciles Jobs by namespace and name. Safe for threads as long as one key is worked on by one at a time.
 
-    def __init__(
-        self,
-        kube: KubeClient,
-        *,
-        jobs: Informer,
-        cron_jobs: Informer,
-        pods: "PodsOfJobs",
-        namespaces: NamespaceKeeper,
-        defaults: Defaults,
-    ) -> None:
-        self._kube, self._jobs, self._cron_jobs, self._pods = kube, jobs, cron_jobs, pods
-        self._namespaces, self._defaults = namespaces, defaults
+    `absence` is set when this replica begins to lead.
+    """
+
+    def __init__(self, kube: KubeClient, book: RunBook, opener: RunOpener, outbox: Outbox, rules: Rules) -> None:
+        self._kube, self._book, self._opener, self._outbox, self._rules = kube, book, opener, outbox, rules
         self._told_problems: set[tuple[str, Problem]] = set()
+        self.absence = Absence()
 
     def reconcile(self, key: Key) -> float | None:
-        job = self._jobs.get(key.namespace, key.name)
-        if job is None or (owner := workloads.owner(job, "CronJob")) is None:
-            return None
-        cron_job = self._cron_jobs.get(key.namespace, owner.name)
-        options = annotations.read(cron_job["metadata"].get("annotations") if cron_job else None)
-        mark = run_mark.of_job(job)
-        if mark is not None:
-            decision = marks.advanced(mark, job, self._pods.of(job), options, self._defaults.ignored, time.time())
-            if decision.mark is not None:
-                self._write(job, decision.mark)
-            return decision.look_again
-        if cron_job is None or cron_job["metadata"]["uid"] != owner.uid:
-            return None
-        self._tell_problems(cron_job, options)
-        labelled = self._namespaces.is_labelled(key.namespace)
-        if (new := marks.opened(job, cron_job, options, labelled=labelled, defaults=self._defaults)) is not None:
-            metrics.runs_opened.inc(self._write(job, new))
-        return None
+        waits = [self._reconcile(key, uid) for uid in self._book.named(key.namespace, key.name)]
+        return min((wait for wait in waits if wait is not None), default=None)
 
-    def _write(self, job: Json, mark: RunMark) -> bool:
-        """Whether the mark is on the Job now."""
+    def _reconcile(self, key: Key, uid: str) -> float | None:
+        entry = self._book.entry(uid)
+        if entry is None or entry.job is None or self._is_of_an_earlier_leader(uid, entry):
+            return None
+        if run_mark.of_job(entry.job) is None and (found := self._opener.cron_job_of(entry.job)) is not None:
+            self._tell_problems(*found)
+        mark = entry.mark or self._open(entry, entry.job)
+        seen = self._book.seen(uid, frozenset(mark.containers)) if mark else None
+        if mark is None or seen is None:
+            return None
+        decision = verdicts.decide(mark.delivered(frozenset(entry.acknowledged)), seen, self._rules, time.time())
+        if decision.mark != run_mark.of_job(seen.job) and (wait := self._store(entry, seen, decision.mark)) is not None:
+            return wait
+        self._count(entry, mark, decision.mark, seen)
+        self._outbox.owe(key, uid, mark.identity, decision.mark.owed)
+        if verdicts.is_closed(decision.mark, seen):
+            self._book.close(uid)
+        return decision.look_again
+
+    def _is_of_an_earlier_leader(self, uid: str, entry: Entry) -> bool:
+        """A Job that went while another led is that one's to tell."""
+        if entry.gone_at is None or entry.gone_at > self.absence.until or self.absence.covers(entry.gone_at):
+            return False
+        self._book.close(uid)
+        return True
+
+    def _open(self, entry: Entry, job: Json) -> RunMark | None:
+        """The mark of a Job that has none: a run that begins, or one that ended while nobody led."""
+        ended = workloads.finished_at(job)
+        if entry.gone_at is None and (not workloads.is_finished(job) or self.absence.covers(ended)):
+            entry.opened = self._opener.run_of(job)
+        return entry.opened
+
+    def _store(self, entry: Entry, seen: Seen, mark: RunMark) -> float | None:
+        """Seconds after which to try again, None when it is stored. A Job that is gone has only our memory."""
+        if seen.gone_at is not None:
+            entry.opened = mark
+            return None
+        if not marks.may_be_written(seen.job):
+            return verdicts.SIDECAR_SECONDS  # its startTime is a change, and comes first
+        return self._write(seen.job, mark)
+
+    def _write(self, job: Json, mark: RunMark) -> float | None:
         metadata = job["metadata"]
         path = f"/apis/batch/v1/namespaces/{metadata['namespace']}/jobs/{metadata['name']}"
         # With the version it was decided on: whoever is late reads again and decides anew.
@@ -72,18 +101,33 @@ class RunOpener:
         }
         try:
             self._kube.patch(path, patch)
-        except Conflict:
-            # The Job has changed meanwhile: that change comes to us as well, and all is decided anew.
-            log.debug("mark_conflict", extra={"namespace": metadata["namespace"], "job": metadata["name"]})
-            return False
-        except NotFound:
-            return False  # ttlSecondsAfterFinished, or deleted
+        except (Conflict, NotFound) as changed:
+            # That change comes to us as well, and all is decided anew.
+            reason = type(changed).__name__
+            log.debug(
+                "mark_late", extra={"namespace": metadata["namespace"], "job": metadata["name"], "reason": reason}
+            )
+            return GONE_SECONDS
+        metrics.runs_opened.inc(run_mark.of_job(job) is None)
         told = {"namespace": metadata["namespace"], "job": metadata["name"], "series": metadata["uid"]}
-        if mark.left:
-            log.warning("left_to_controller", extra={**told, "reason": mark.left})
-        else:
-            log.info("run_marked", extra={**told, "start": mark.start, "verdict": mark.verdict or "open"})
-        return True
+        owed = ",".join(event.state.value for event in mark.owed)
+        log.info("run_marked", extra={**told, "start": mark.start, "verdict": mark.verdict or "open", "owed": owed})
+        return None
+
+    def _count(self, entry: Entry, before: RunMark, after: RunMark, seen: Seen) -> None:
+        for event in after.owed:
+            if event in entry.claimed:
+                continue
+            entry.claimed.add(event)
+            metrics.events_repeated.inc(event in before.owed or _was_perhaps_told(event, seen))
+        if before.verdict == "complete" and after.verdict == "fail":
+            metrics.corrections.inc()
+        if seen.vanished and verdicts.is_closed(after, seen) and not after.verdict:
+            if not any(one.tells and "complete" in one.tells for one in seen.attempts):
+                metrics.runs_lost.inc()
+            metadata = seen.job["metadata"]
+            where = {"namespace": metadata["namespace"], "job": metadata["name"], "series": metadata["uid"]}
+            log.warning("run_out_of_sight", extra={**where, "reason": "its Job vanished while no watch was open"})
 
     def _tell_problems(self, cron_job: Json, options: annotations.Options) -> None:
         metadata = cron_job["metadata"]
@@ -95,28 +139,7 @@ class RunOpener:
                 log.warning("bad_annotation", extra={**where, "problem": str(problem)})
 
 
-class PodsOfJobs:
-    """The pods in an informer's cache by the Job that owns them. Fed by the informer's handler."""
-
-    def __init__(self, pods: Informer) -> None:
-        self._by_job: dict[str, dict[str, Json]] = {}
-        pods.on_change(self._changed)
-
-    def of(self, job: Json) -> list[Json]:
-        """The pods of this Job, oldest first."""
-        found = list(self._by_job.get(job["metadata"]["uid"], {}).values())
-        return sorted(found, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
-
-    def _changed(self, kind: str, pod: Json) -> None:
-        if (owner := workloads.owner(pod, "Job")) is None:
-            return
-        pods = dict(self._by_job.get(owner.uid, {}))
-        if kind == "DELETED":
-            pods.pop(pod["metadata"]["uid"], None)
-        else:
-            pods[pod["metadata"]["uid"]] = pod
-        # A new mapping each time: others read while this thread writes.
-        if pods:
-            self._by_job[owner.uid] = pods
-        else:
-            self._by_job.pop(owner.uid, None)
+def _was_perhaps_told(event: Event, seen: Seen) -> bool:
+    """Whether a sidecar had this to tell whose journal has gone with its pod."""
+    silent = (one for one in seen.attempts if one.tells and not (one.report.told or one.report.pending))
+    return any(event.state.value in (one.tells or ()) and not one.report.left and one.starts for one in silent)

@@ -8,6 +8,7 @@ log:
 config:
   default: {{ .Values.config.default }}
   defaultEnvironment: {{ .Values.config.defaultEnvironment | default "" | toJson }}
+  onJobDeleted: {{ .Values.config.onJobDeleted }}
 cronitor:
   telemetryUrl: {{ .Values.cronitor.telemetryUrl | trimSuffix "/" | toJson }}
   apiUrl: {{ .Values.cronitor.apiUrl | trimSuffix "/" | toJson }}
@@ -17,6 +18,12 @@ proxy:
   "no": {{ include "cronitor-k8s.noProxy" . | toJson }}
 injection:
   enabled: {{ .Values.injection.enabled }}
+dryRun: {{ .Values.dryRun }}
+breaker:
+  enabled: {{ .Values.breaker.enabled }}
+  openSeconds: {{ .Values.breaker.openSeconds | int }}
+  freeStuckPods: {{ .Values.breaker.freeStuckPods }}
+  freeImages: {{ .Values.breaker.freeImages | default list | toJson }}
 sidecar:
   image: {{ include "cronitor-k8s.image" (list . $sidecar.image) | toJson }}
   imagePullPolicy: {{ $sidecar.image.pullPolicy }}
@@ -43,6 +50,8 @@ admission:
 controller:
   healthPort: 8080
   tokenSeconds: {{ .Values.controller.tokenSeconds | int }}
+  eventsPerSecond: {{ .Values.controller.eventsPerSecond | int }}
+  unscheduledSeconds: {{ .Values.controller.unscheduledSeconds | int }}
 {{- end }}
 
 {{/* A values file that says `no:` without quotes says `false:`, since that is how YAML reads it. Both are understood. */}}

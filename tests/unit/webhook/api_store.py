@@ -150,7 +150,12 @@ def selected(found: Json, query: Json) -> bool:
     label = query.get("labelSelector", "")
     for term in filter(None, query.get("fieldSelector", "").split(",")):
         path, _, wanted = term.partition("=")
-        known = {"metadata.name": metadata["name"], "status.phase": (found.get("status") or {}).get("phase")}
+        known = {
+            "metadata.name": metadata["name"],
+            "status.phase": (found.get("status") or {}).get("phase"),
+            "reason": found.get("reason"),
+            "involvedObject.kind": (found.get("involvedObject") or {}).get("kind"),
+        }
         if (known[path.rstrip("!")] == wanted) is path.endswith("!"):
             return False
     labels = metadata.get("labels") or {}

@@ -9,10 +9,17 @@ ENVIRONMENT = {"POD_NAME": "controller-0", "POD_NAMESPACE": "cronitor"}
 
 DOCUMENT: dict[str, Any] = {
     "log": {"level": "info", "format": "text"},
-    "config": {"default": "exclude", "defaultEnvironment": ""},
+    "config": {"default": "exclude", "defaultEnvironment": "", "onJobDeleted": "fail"},
     "cronitor": {"telemetryUrl": "https://cronitor.link", "apiUrl": "https://cronitor.io/api"},
     "proxy": {"https": "", "http": "", "no": ""},
     "injection": {"enabled": True},
+    "dryRun": False,
+    "breaker": {
+        "enabled": True,
+        "openSeconds": 600,
+        "freeStuckPods": True,
+        "freeImages": ["registry.example/pause:3", "localhost/pause:latest"],
+    },
     "sidecar": {
         "image": "registry.example/sidecar:1",
         "imagePullPolicy": "IfNotPresent",
@@ -34,7 +41,7 @@ DOCUMENT: dict[str, Any] = {
         "namespaceObjects": "cronitor-sidecar",
     },
     "admission": {"port": 8443, "healthPort": 8080, "threads": 8, "drainSeconds": 95},
-    "controller": {"healthPort": 8080, "tokenSeconds": 86400},
+    "controller": {"healthPort": 8080, "tokenSeconds": 86400, "eventsPerSecond": 20, "unscheduledSeconds": 600},
 }
 
 REMOVED = object()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.webhook.settings_document import DOCUMENT, ENVIRONMENT, REMOVED, document, settings
 from webhook.errors import SettingsError
-from webhook.settings import load, parse
+from webhook.settings import BreakerSettings, load, parse
 
 
 def leaves(found: Any, path: str = "") -> list[str]:
@@ -42,6 +42,7 @@ def test_the_document_is_read() -> None:
         ("cronitor.telemetryUrl", "http://10.0.0.1:9000/", "telemetry_url", "http://10.0.0.1:9000"),
         ("cronitor.apiUrl", "https://c.example/api//", "api_url", "https://c.example/api"),
         ("injection.enabled", False, "injection_enabled", False),
+        ("dryRun", True, "dry_run", True),
         ("admission.drainSeconds", 0, "drain_seconds", 0),
         ("controller.tokenSeconds", 600, "token_seconds", 600),
         ("log.level", "error", "log_level", "error"),
@@ -49,6 +50,12 @@ def test_the_document_is_read() -> None:
 )
 def test_a_value_arrives(path: str, value: object, attribute: str, expected: object) -> None:
     assert getattr(settings(**{path: value}), attribute) == expected
+
+
+def test_what_the_breaker_does_arrives() -> None:
+    given = {"breaker.enabled": False, "breaker.openSeconds": 5, "breaker.freeStuckPods": False}
+    read = settings(**given, **{"breaker.freeImages": ["pause:1"]}).breaker
+    assert read == BreakerSettings(enabled=False, open_seconds=5, free_stuck_pods=False, free_images=("pause:1",))
 
 
 @pytest.mark.parametrize("value", [None, REMOVED])
@@ -80,6 +87,10 @@ WRONG: list[tuple[str, object, str]] = [
     ("cronitor.apiUrl", "ftp://cronitor.io", "an address that begins with https:// or http://"),
     ("proxy.https", None, "a text"),
     ("injection.enabled", "true", "true or false"),
+    ("dryRun", "true", "true or false"),
+    ("breaker.enabled", None, "true or false"),
+    ("breaker.openSeconds", 0, "a whole number from 1 to 86400"),
+    ("breaker.freeImages", [""], "a list of texts"),
     ("injection.enabled", 1, "true or false"),
     ("sidecar", [], "an object"),
     ("sidecar.image", "", "a text that is not empty"),

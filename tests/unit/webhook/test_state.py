@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from webhook.state import KEY, SharedState, read, write
+from webhook.state import KEY, Breaker, SharedState, Standing, read, write
 
 
 @pytest.mark.parametrize("names", [set(), {"shop"}, {"shop", "lager", "ü"}])
@@ -15,6 +15,35 @@ def test_what_is_written_reads_back(names: set[str]) -> None:
 def test_the_same_state_is_the_same_text_whatever_its_order() -> None:
     names = [f"n{number}" for number in range(50)]
     assert write(SharedState(frozenset(names))) == write(SharedState(frozenset(reversed(names))))
+
+
+OPEN = Breaker("ErrImagePull: no such host", 100.25, 700.25, 100.25, times=3)
+CLOSED = Breaker("pod refused", 100.0, 700.0, 800.5, standing=Standing.CLOSED)
+
+
+def test_breakers_read_back() -> None:
+    state = SharedState(frozenset({"shop"}), {"shop": OPEN, "lager": CLOSED})
+    assert read({"data": write(state)}) == state
+
+
+def test_a_document_of_an_earlier_version_has_no_breakers() -> None:
+    assert read({"data": {KEY: '{"provisioned":["shop"]}'}}) == SharedState(frozenset({"shop"}))
+
+
+@pytest.mark.parametrize(
+    "broken", ['"x"', "7", "null", "{}", '{"standing":"ajar","reason":"","since":1,"until":2,"changed":1,"times":1}']
+)
+def test_a_breaker_that_cannot_be_read_keeps_nothing_else_from_being_read(broken: str) -> None:
+    text = write(SharedState(frozenset({"shop"}), {"shop": OPEN}))[KEY]
+    assert read({"data": {KEY: text.replace('"breakers":{', f'"breakers":{{"lager":{broken},')}}) == SharedState(
+        frozenset({"shop"}), {"shop": OPEN}
+    )
+
+
+@pytest.mark.parametrize("broken", ["null", "7", "[]", '"x"'])
+def test_breakers_that_cannot_be_read_are_none(broken: str) -> None:
+    document = {KEY: f'{{"provisioned":["shop"],"breakers":{broken}}}'}
+    assert read({"data": document}) == SharedState(frozenset({"shop"}))
 
 
 @pytest.mark.parametrize(

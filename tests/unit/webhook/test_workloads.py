@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.webhook.objects import CREATED_AT, CRON_JOB_UID, JOB_UID, cron_job, ended, job, owned_by, pod
+from tests.unit.webhook.objects import CREATED, CREATED_AT, CRON_JOB_UID, JOB_UID, cron_job, ended, job, owned_by, pod
 from webhook import workloads
 from webhook.workloads import OwnerReference
 
@@ -126,21 +126,43 @@ def test_a_cron_job_is_trimmed_to_what_is_used() -> None:
 
 def test_a_pod_is_trimmed_to_how_its_containers_stand() -> None:
     raw = pod("p", metadata={"namespace": "shop", "uid": "u", "labels": {"k8s.cronitor.io/injected": "true", "a": "b"}})
-    raw["spec"]["initContainers"] = [{"name": "cronitor", "image": "x", "restartPolicy": "Always", "env": []}]
+    raw["metadata"] |= {"deletionGracePeriodSeconds": 30, "managedFields": [{}]}
+    raw["metadata"]["annotations"] = {"k8s.cronitor.io/sidecar-tells": "run", "other": "x" * 5000}
+    raw["spec"] |= {
+        "nodeName": "node-1",
+        "initContainers": [{"name": "cronitor", "image": "x", "restartPolicy": "Always", "env": []}],
+        "volumes": [{}],
+    }
     state = {"terminated": {"exitCode": 0, "message": "journal"}}
+    disrupted = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "evicted"}
     raw["status"] = {
-        "phase": "Succeeded",
+        "phase": "Failed",
+        "reason": "Evicted",
+        "startTime": CREATED,
         "podIP": "10.0.0.1",
-        "initContainerStatuses": [{"name": "cronitor", "state": state, "imageID": "x"}],
+        "conditions": [{"type": "Ready", "status": "False"}, {**disrupted, "lastProbeTime": None}],
+        "initContainerStatuses": [{"name": "cronitor", "state": state, "restartCount": 2, "imageID": "x"}],
     }
     trimmed = workloads.trim_pod(raw)
+    assert set(trimmed["metadata"]) == {
+        "name", "namespace", "uid", "ownerReferences", "deletionGracePeriodSeconds", "labels", "annotations",
+    }  # fmt: skip
     assert trimmed["metadata"]["labels"] == {"k8s.cronitor.io/injected": "true"}
+    assert trimmed["metadata"]["annotations"] == {"k8s.cronitor.io/sidecar-tells": "run"}
     assert trimmed["spec"] == {
-        "restartPolicy": "Never", "initContainers": [{"name": "cronitor", "restartPolicy": "Always"}],
-    }  # fmt: skip
+        "nodeName": "node-1",
+        "restartPolicy": "Never",
+        "initContainers": [{"name": "cronitor", "image": "x", "restartPolicy": "Always"}],
+        "containers": [{"name": "app"}],
+    }
     assert trimmed["status"] == {
-        "phase": "Succeeded", "initContainerStatuses": [{"name": "cronitor", "state": state}], "containerStatuses": [],
-    }  # fmt: skip
+        "phase": "Failed",
+        "reason": "Evicted",
+        "startTime": CREATED,
+        "conditions": [disrupted],
+        "initContainerStatuses": [{"name": "cronitor", "state": state, "restartCount": 2}],
+        "containerStatuses": [],
+    }
 
 
 def test_trimming_a_pod_that_has_next_to_nothing_raises_nothing() -> None:
@@ -164,3 +186,44 @@ def test_times_are_unix_seconds(text: str | None, expected: float | None) -> Non
 def test_a_job_that_a_person_made_is_manual() -> None:
     assert workloads.is_manual(job(annotations={workloads.INSTANTIATE: "manual"}))
     assert not workloads.is_manual(job())
+
+
+def test_an_orphaned_job_is_kept_while_its_run_is_open() -> None:
+    kept = workloads.trim_job(job(owner={}, annotations={workloads.RUN: "{}"}))
+    assert kept is not None
+    assert kept["metadata"]["annotations"] == {workloads.RUN: "{}"}
+
+
+def test_a_job_of_no_cron_job_may_be_kept_by_its_name() -> None:
+    raw = job(owner={})
+    raw["metadata"]["resourceVersion"] = "7"
+    assert workloads.trim_any_job(raw) == {
+        "metadata": {"name": "backup-1", "namespace": "shop", "uid": JOB_UID, "resourceVersion": "7"}
+    }
+    assert workloads.trim_any_job(job()) == workloads.trim_job(job())
+
+
+@pytest.mark.parametrize(
+    ("status", "finished_at", "is_ending"),
+    [
+        ({}, None, False),
+        (ended("Complete"), CREATED_AT + 600, False),
+        (ended("Failed"), CREATED_AT + 600, False),
+        (ended("SuccessCriteriaMet"), None, True),
+        (ended("FailureTarget"), None, True),
+        ({"conditions": [*ended("FailureTarget")["conditions"], *ended("Failed")["conditions"]]},
+         CREATED_AT + 600, True),
+        ({"conditions": [{"type": "FailureTarget", "status": "False"}]}, None, False),
+        ({"conditions": [{"type": "Complete", "status": "False", "lastTransitionTime": CREATED}]}, None, False),
+        ({"conditions": [{"type": "Complete", "status": "True"}]}, None, False),
+    ],
+)  # fmt: skip
+def test_how_far_a_job_has_come(status: Any, finished_at: float | None, is_ending: bool) -> None:
+    assert workloads.finished_at(job(status=status)) == finished_at
+    assert workloads.is_ending(job(status=status)) is is_ending
+
+
+def test_a_suspended_job_says_so_in_its_spec() -> None:
+    assert workloads.is_suspended(job(suspend=True))
+    assert not workloads.is_suspended(job(suspend=None))
+    assert not workloads.is_suspended(job())

@@ -1,6 +1,7 @@
 """A review from its bytes to its answer: always allowed, whatever comes, and never with what went wrong inside."""
 
 import copy
+import io
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -15,15 +16,15 @@ from tests.unit.webhook.api_store import Fault
 from tests.unit.webhook.objects import CRON_JOB_UID, JOB_UID, cron_job, job, owned_by, pod
 from tests.unit.webhook.reviews import UID, admitted, response_of, review
 from tests.unit.webhook.settings_document import settings
-from webhook import run_mark
-from webhook.admission.app import create_app
+from webhook import exemption, run_mark
+from webhook.admission.app import LARGEST_REVIEW_BYTES, create_app
 from webhook.admission.decide import Owners, Reason, Skipped
 from webhook.admission.mutate import Mutation
 from webhook.admission.owners import OwnerLookup
 from webhook.clients.informer import Informer, Source
 from webhook.clients.kube import KubeClient
 from webhook.run_mark import RunMark
-from webhook.state import SharedState
+from webhook.state import Breaker, SharedState, Standing
 
 JOB = "/apis/batch/v1/namespaces/shop/jobs/backup-1"
 CRON_JOB = "/apis/batch/v1/namespaces/shop/cronjobs/backup"
@@ -228,6 +229,43 @@ def test_a_mark_that_came_along_with_a_copied_manifest_is_none(mutation: Mutatio
     assert environment(found)["CRONITOR_TELLS"] == "run,complete,fail"
 
 
+def test_an_open_breaker_leaves_the_namespaces_pods_alone(kube: KubeClient, kept: None, counted: Counted) -> None:
+    breaker = Breaker("ErrImagePull", 1.0, 2.0, 1.0)
+    states = [SharedState(STATE.provisioned, {"shop": breaker}), SharedState(STATE.provisioned, {"lager": breaker})]
+    mutation = Mutation(settings(), lookup(kube), lambda: states.pop(0), no_limits)
+    assert "patch" not in response_of(mutation.answer(sent(review(pod()))))
+    assert "patch" in response_of(mutation.answer(sent(review(pod()))))
+    assert counted() == {"breaker_open": 1, "injected": 1}
+
+
+def test_while_a_breaker_is_tried_only_pods_that_would_be_injected_use_up_what_may_be(
+    kube: KubeClient, api: ApiServer, kept: None, counted: Counted
+) -> None:
+    trying = Breaker("ErrImagePull", 1.0, 2.0, 1.0, standing=Standing.TRYING)
+    state = SharedState(STATE.provisioned, {"shop": trying})
+    mutation = Mutation(settings(), lookup(kube), lambda: state, no_limits)
+    api.put(CRON_JOB, cron_job(include="false"))
+    mutation.answer(sent(review(pod())))
+    api.put(CRON_JOB, cron_job(include="true"))
+    for _ in range(3):
+        mutation.answer(sent(review(pod())))
+    assert counted() == {"not_included": 1, "injected": 1, "breaker_open": 2}
+
+
+def test_the_pods_of_an_exempt_job_are_left_alone(mutation: Mutation, api: ApiServer, counted: Counted) -> None:
+    written = exemption.write(exemption.Exemption(1.0, 1.0, JOB_UID))
+    api.put(JOB, job(annotations={exemption.ANNOTATION: written}))
+    assert "patch" not in response_of(mutation.answer(sent(review(pod()))))
+    assert counted() == {"exempt": 1}
+
+
+def test_a_dry_run_of_the_installation_reaches_the_sidecar(kube: KubeClient, kept: None, mutation: Mutation) -> None:
+    given = pod()
+    dry = Mutation(settings(dryRun=True), lookup(kube), lambda: STATE, no_limits)
+    assert environment(admitted(given, dry.answer(sent(review(given)))))["CRONITOR_DRY_RUN"] == "true"
+    assert "CRONITOR_DRY_RUN" not in environment(admitted(given, mutation.answer(sent(review(given)))))
+
+
 def test_the_newest_word_of_the_controller_counts(kube: KubeClient, kept: None) -> None:
     states = [SharedState(), STATE]
     mutation = Mutation(settings(), lookup(kube), lambda: states.pop(0), lambda _: [])
@@ -403,6 +441,17 @@ def test_a_line_says_what_was_not_injected_and_why(
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/mutate", 405), ("POST", "/other", 404)])
 def test_there_is_nothing_else_to_call(http: FlaskClient, method: str, path: str, status: int) -> None:
     assert http.open(path, method=method).status_code == status
+
+
+def test_a_review_that_comes_in_chunks_is_answered_all_the_same(http: FlaskClient) -> None:
+    body = io.BytesIO(sent(review(pod())))
+    answered = http.post("/mutate", input_stream=body, environ_overrides={"wsgi.input_terminated": True})
+    assert "patch" in response_of(answered.data)
+
+
+def test_what_is_too_long_is_not_even_read(http: FlaskClient) -> None:
+    answered = http.post("/mutate", data=b"{}", environ_overrides={"CONTENT_LENGTH": str(LARGEST_REVIEW_BYTES + 1)})
+    assert answered.status_code == 413
 
 
 def test_health_is_told_beside_it(mutation: Mutation) -> None:

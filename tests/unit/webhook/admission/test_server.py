@@ -108,6 +108,12 @@ def test_a_connection_is_kept_for_the_next_call(server: Process) -> None:
     assert [connection.call() for _ in range(3)] == ["keep-alive"] * 3
 
 
+def test_more_connections_than_threads_are_all_answered_in_any_order(server: Process) -> None:
+    connections = [server.connect() for _ in range(3 * THREADS)]
+    for connection in [*connections, *connections, *reversed(connections)]:
+        assert connection.call() == "keep-alive"
+
+
 @pytest.mark.parametrize("first_bytes", [RECORD_BEGUN, b""], ids=["half a handshake", "nothing"])
 def test_clients_that_fall_silent_do_not_keep_a_proper_call_from_being_answered(
     server: Process, first_bytes: bytes

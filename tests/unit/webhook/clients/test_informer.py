@@ -259,7 +259,7 @@ def test_a_version_that_is_too_old_lists_anew_and_tells_what_vanished(api: ApiSe
         api.put(path_of("new"), a_pod())
         api.forget()
     changes = {watcher.next() for _ in range(3)}
-    assert changes == {("DELETED", "vanished"), ("MODIFIED", "changed"), ("ADDED", "new")}
+    assert changes == {("VANISHED", "vanished"), ("MODIFIED", "changed"), ("ADDED", "new")}
     assert names(watcher.informer) == ["changed", "kept", "new"]
     assert len(lists(api)) == 2
     assert watcher.changes.empty()
@@ -274,7 +274,7 @@ def test_what_was_deleted_and_made_again_meanwhile_is_told_as_both(api: ApiServe
         api.delete(path_of("a"))
         api.put(path_of("a"), a_pod())
         api.forget()
-    assert [watcher.next(), watcher.next()] == [("DELETED", "a"), ("ADDED", "a")]
+    assert [watcher.next(), watcher.next()] == [("VANISHED", "a"), ("ADDED", "a")]
     assert names(watcher.informer) == ["a"]
 
 

@@ -11,6 +11,8 @@ from kubernetes.leaderelection.leaderelectionrecord import LeaderElectionRecord
 
 from tests.unit.webhook.api_server import PATIENCE, ApiServer
 from tests.unit.webhook.api_store import Fault
+from tests.unit.webhook.objects import CREATED_AT
+from webhook import workloads
 from webhook.clients import lease as module
 from webhook.clients.lease import OwnedLeaseLock, lead
 
@@ -241,3 +243,31 @@ def test_a_lease_that_cannot_be_renewed_is_lost_and_the_leading_ends(api: ApiSer
     api.fail("leases", Fault(500), times=100_000)
     candidate.thread.join(PATIENCE)
     assert not candidate.thread.is_alive()
+
+
+def test_when_it_was_renewed_before_we_held_it_is_known(api: ApiServer) -> None:
+    held_by("another", api)
+    candidate = Candidate(api, "a")
+    assert candidate.leads.wait(PATIENCE)
+    api.wait_for(lambda: renewals(api) > 2)
+    assert candidate.lock.renewed_before == CREATED_AT, "our own renewals do not count"
+    candidate.lock.release()
+
+
+def test_where_nobody_ever_led_there_is_no_such_time(api: ApiServer) -> None:
+    candidate = Candidate(api, "a")
+    assert candidate.leads.wait(PATIENCE)
+    api.wait_for(lambda: renewals(api) > 1)
+    assert candidate.lock.renewed_before is None
+    candidate.lock.release()
+
+
+def test_who_takes_over_a_lease_that_was_given_back_knows_its_last_renewal(api: ApiServer) -> None:
+    first = Candidate(api, "a")
+    assert first.leads.wait(PATIENCE)
+    first.lock.release()
+    renewed = workloads.epoch((api.get(LEASE) or {})["spec"]["renewTime"])
+    second = Candidate(api, "b")
+    assert second.leads.wait(PATIENCE)
+    assert second.lock.renewed_before == renewed
+    second.lock.release()

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,15 +11,24 @@ import pytest
 from tests.unit.webhook.api_server import PATIENCE, ApiServer
 from tests.unit.webhook.settings_document import settings
 from webhook import workloads
-from webhook.clients.informer import Informer, Source
+from webhook.clients.informer import GONE, Informer, Source, essence, key_of
 from webhook.clients.kube import KubeClient
+from webhook.clients.telemetry import Taken
 from webhook.controller import plan
 from webhook.controller.marks import Defaults
 from webhook.controller.namespaces import NamespaceCaches, NamespaceKeeper
 from webhook.controller.objects import OwnedObjects
+from webhook.controller.opener import RunOpener
+from webhook.controller.outbox import Outbox
 from webhook.controller.plan import Wanted
 from webhook.controller.publisher import StatePublisher
-from webhook.controller.runs import PodsOfJobs, RunOpener
+from webhook.controller.run_book import RunBook
+from webhook.controller.runs import RunTeller
+from webhook.controller.stuck import Thresholds
+from webhook.controller.verdicts import Rules
+from webhook.monitor_identity import MonitorIdentity
+from webhook.state import Breaker
+from webhook.telemetry import Event
 
 Json = dict[str, Any]
 
@@ -26,7 +36,24 @@ SETTINGS = settings()
 WANTED = Wanted("cronitor-sidecar", "release-sidecar", "role-uid", {"telemetry-key": "key", "ca.crt": "CA"})
 OWNER = "/apis/rbac.authorization.k8s.io/v1/clusterroles/release-sidecar"
 LABELLED = {plan.INJECTION_LABEL: "enabled"}
-DEFAULTS = Defaults(include=False, environment="", ignored=frozenset({"istio-proxy"}))
+DEFAULTS = Defaults(include=False, environment="")
+IGNORED = frozenset({"istio-proxy"})
+RULES = Rules(Thresholds(waiting=1e9, unscheduled=1e9))
+"""The tests' Jobs are of another day: here they never hang."""
+
+
+class Telemetry:
+    """Takes every event, or raises what the test has put into `failures` first."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, Event]] = []
+        self.failures: list[Exception] = []
+
+    def send(self, identity: MonitorIdentity, series: str, event: Event) -> Taken:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.told.append((identity.key, series, event))
+        return Taken.ACCEPTED
 
 
 class World:
@@ -35,6 +62,7 @@ class World:
     def __init__(self, api: ApiServer, kube: KubeClient) -> None:
         self.api = api
         self._changed = threading.Condition()
+        self._told: dict[str, dict[tuple[str, str], Json]] = {}
         named = "metadata.name=cronitor-sidecar"
         self.caches = NamespaceCaches(
             namespaces=Informer(
@@ -54,17 +82,17 @@ class World:
         self.owner_changes: list[str] = []
         objects = OwnedObjects(kube, OWNER, WANTED.owner_uid, lambda: self.owner_changes.append("changed"))
         self.keeper = NamespaceKeeper(kube, objects, self.caches, SETTINGS, WANTED)
-        self.publisher = StatePublisher(objects, self.config_maps, self.keeper, SETTINGS, WANTED.owner_uid)
-        self.opener = RunOpener(
-            kube,
-            jobs=self.jobs,
-            cron_jobs=self.cron_jobs,
-            pods=PodsOfJobs(self.caches.pods),
-            namespaces=self.keeper,
-            defaults=DEFAULTS,
+        self.breakers: dict[str, Breaker] = {}
+        self.publisher = StatePublisher(
+            objects, self.config_maps, self.keeper, SETTINGS, WANTED.owner_uid, lambda: self.breakers
         )
+        opener = RunOpener(self.cron_jobs, self.keeper, DEFAULTS)
+        self.book = RunBook(self.jobs, self.caches.pods, IGNORED, opener.open_run)
+        self.telemetry = Telemetry()
+        self.outbox = Outbox(self.telemetry, 50, lambda _job, series, event: self.book.acknowledge(series, event))
+        self.runs = RunTeller(kube, self.book, opener, self.outbox, RULES)
         for informer in self.informers:
-            informer.on_change(self._notice)
+            informer.on_change(partial(self._notice, self._told.setdefault(informer.source.kind, {})))
             informer.start()
         for informer in self.informers:
             assert informer.wait_synced(PATIENCE)
@@ -84,8 +112,13 @@ class World:
             self.cron_jobs,
         )
 
-    def _notice(self, _kind: str, _found: Json) -> None:
+    def _notice(self, told: dict[tuple[str, str], Json], kind: str, found: Json) -> None:
+        """The last of the handlers: what comes here has come to all."""
         with self._changed:
+            if kind in GONE:
+                told.pop(key_of(found), None)
+            else:
+                told[key_of(found)] = found
             self._changed.notify_all()
 
     def wait_for(self, holds: Callable[[], Any]) -> None:
@@ -106,7 +139,7 @@ class World:
         self.seen()
 
     def seen(self) -> None:
-        """Wait until the caches show what is there."""
+        """Wait until the caches show what is there, and all handlers know it."""
         self.wait_for(self._is_current)
 
     def _is_current(self) -> bool:
@@ -117,10 +150,12 @@ class World:
                     for found in self.api.answer_list(informer.source.path, informer.source.query)
                     if informer.source.trim(found) is not None
                 }
-                cached = {
-                    (found["metadata"].get("namespace", ""), found["metadata"]["name"]): found["metadata"]
-                    for found in informer.all()
-                }
+                cached = {key_of(found): found["metadata"] for found in informer.all()}
+                told = self._told[informer.source.kind]
+                if {key: essence(one) for key, one in told.items()} != {
+                    key_of(found): essence(found) for found in informer.all()
+                }:
+                    return False
                 if {key: one["resourceVersion"] for key, one in there.items()} != {
                     key: one["resourceVersion"] for key, one in cached.items()
                 }:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.webhook.api_server import PATIENCE, ApiServer
 from tests.unit.webhook.api_store import target_of
-from tests.unit.webhook.controller.conftest import LABELLED, OWNER, SETTINGS, WANTED
+from tests.unit.webhook.controller.conftest import LABELLED, OWNER, SETTINGS, WANTED, Telemetry
 from tests.unit.webhook.objects import container_status, cron_job, job, owned_by, pod, running
 from webhook import run_mark, state
 from webhook.clients.kube import KubeClient
@@ -45,7 +45,7 @@ class Replica:
         self.other = Once()
         api.put(OWNER, {"metadata": {"uid": WANTED.owner_uid}})
         objects = OwnedObjects(kube, OWNER, WANTED.owner_uid, lambda: None)
-        self.controller = Controller(kube, SETTINGS, WANTED, objects, {"key": self.other})
+        self.controller = Controller(kube, SETTINGS, WANTED, objects, Telemetry(), {"key": self.other})
 
     def start(self) -> None:
         self.controller.start_caches()

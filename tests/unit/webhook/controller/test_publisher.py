@@ -12,7 +12,7 @@ from webhook.controller.plan import LABELS
 from webhook.controller.publisher import REPAIR_SECONDS
 from webhook.controller.queue import Key
 from webhook.errors import KubeError
-from webhook.state import SharedState
+from webhook.state import Breaker, SharedState
 
 STATE = Key("state")
 CONFIG_MAPS = "/api/v1/namespaces/cronitor/configmaps"
@@ -153,3 +153,15 @@ def test_a_failure_is_raised(world: World, fault: Any) -> None:
     world.api.fail("POST", fault)
     with pytest.raises(KubeError):
         world.publisher.reconcile(STATE)
+
+
+def test_breakers_are_published_with_it_and_what_stands_there_is_not_written_again(world: World) -> None:
+    provision(world, "shop")
+    world.breakers["shop"] = Breaker("ErrImagePull", 1.0, 601.0, 1.0)
+    publish(world)
+    publish(world)
+    assert state.read(world.api.get(CONFIG_MAP)) == SharedState(frozenset({"shop"}), world.breakers)
+    assert len(writes(world)) == 1
+    world.breakers.clear()
+    publish(world)
+    assert state.read(world.api.get(CONFIG_MAP)).breakers == {}

@@ -216,9 +216,9 @@ def test_a_delay_without_end_is_one_of_a_day(scene: Scene, delay: float) -> None
 def test_what_waits_is_counted(scene: Scene) -> None:
     scene.queue.add(A, 50)
     scene.queue.add(B, 50)
-    assert REGISTRY.get_sample_value("cronitor_controller_queue_depth") == 2
+    assert REGISTRY.get_sample_value("cronitor_controller_queue_depth", {"queue": "objects"}) == 2
     scene.run(60)
-    assert REGISTRY.get_sample_value("cronitor_controller_queue_depth") == 0
+    assert REGISTRY.get_sample_value("cronitor_controller_queue_depth", {"queue": "objects"}) == 0
 
 
 # --- threads ---------------------------------------------------------------------------------------------------------

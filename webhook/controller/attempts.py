@@ -1,0 +1,295 @@
+"""Attempts of a run as the controller sees them: a Job's pods, reduced to what a verdict is made of. Pure.
+
+Which containers count is decided as the sidecar decides it (`sidecar/machine.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webhook import journal, workloads
+from webhook.admission.decide import CONTAINER
+from webhook.admission.inject import STATES, TELLS_ANNOTATION
+from webhook.journal import Report
+
+Json = Mapping[str, Any]
+
+STUCK_REASONS = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "CreatePodSandboxError",
+        "PreCreateHookError",
+        "PreStartHookError",
+        "PostStartHookError",
+        "RunContainerError",
+    }
+)
+"""Reasons to wait that do not heal by themselves; tests/contract holds them to the sidecar's."""
+
+TAKEN_AWAY = frozenset({"Evicted", "DeadlineExceeded", "NodeLost", "Preempting", "Terminated", "NodeShutdown"})
+"""Reasons of a pod's status that say that the attempt did not end by itself (kubelet: eviction, node shutdown,
+active_deadline.go; node lifecycle controller)."""
+
+IMPLIED_REASONS = frozenset({"", "Completed", "Error"})
+"""Reasons of a container's end that say no more than the exit code beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a container ended. `at` is Unix seconds, None where the kubelet gave none."""
+
+    code: int
+    reason: str = ""
+    at: float | None = None
+    started_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container that is neither ours nor a native sidecar; `end` is its present state, `last` the one before."""
+
+    name: str
+    is_init: bool
+    end: End | None = None
+    last: End | None = None
+    running_since: float | None = None
+    waiting: str = ""
+    waiting_message: str = ""
+    restarts: int = 0
+
+    @property
+    def starts(self) -> list[float]:
+        known = [self.running_since, *(end.started_at for end in (self.last, self.end) if end)]
+        return [start for start in known if start is not None]
+
+    def standing(self, end: End | None) -> str:
+        """As it stands in a message, with the end that counts: `app 137 OOMKilled`, `helper running`."""
+        if end:
+            return f"{self.name} {end.code}" + ("" if end.reason in IMPLIED_REASONS else f" {end.reason}")
+        return f"{self.name} running" if self.running_since else f"{self.name} {self.waiting or 'not started'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One pod as last seen. Times are Unix seconds; `gone_at` is when it was seen to be no longer there.
+
+    `containers` stand in the order of the spec, init ones first; `native` are other people's native sidecars, and ours.
+    `tells` is what its own sidecar tells by itself, None where it has none; `sidecar_runs` whether that is up or may
+    come up; `report` what its journal said last. `grace_ends_at`: when a pod that is being deleted has to be gone.
+    """
+
+    uid: str
+    name: str
+    node: str
+    phase: str
+    restart_policy: str
+    gone_at: float | None
+    containers: tuple[Container, ...]
+    native: tuple[Container, ...]
+    watched: tuple[Container, ...]
+    tells: frozenset[str] | None
+    sidecar_runs: bool
+    sidecar_waits: bool
+    report: Report
+    restarts: int
+    deleted_at: float | None
+    grace_ends_at: float | None
+    taken_away: str
+    unschedulable_since: float | None
+    unschedulable_message: str
+
+    @property
+    def has_ended(self) -> bool:
+        return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be seen of it."""
+        return self.gone_at is not None or self.has_ended
+
+    @property
+    def has_done_its_part(self) -> bool:
+        """Whether every watched container has ended with 0 by itself."""
+        ends = [self._before_deletion(container.end) for container in self.watched]
+        return bool(ends) and all(end is not None and end.code == 0 for end in ends)
+
+    @property
+    def is_selective(self) -> bool:
+        """Whether some regular container does not count, so that the watched ones alone decide."""
+        return any(container not in self.watched for container in self.containers if not container.is_init)
+
+    @property
+    def starts(self) -> list[float]:
+        return [start for container in self.watched for start in container.starts]
+
+    @property
+    def finished_at(self) -> float | None:
+        """The last end of a watched container, once all that started have ended."""
+        if any(container.running_since is not None for container in self.watched):
+            return None
+        return max((c.end.at for c in self.watched if c.end and c.end.at is not None), default=None)
+
+    @property
+    def standing(self) -> list[str]:
+        """How each watched container ended or stands; rather an end of its own than one by the pod's deletion."""
+        return [c.standing(self._before_deletion(c.end) or c.last or c.end) for c in self.watched]
+
+    @property
+    def standing_failed(self) -> list[str]:
+        """The same of an attempt that has failed: rather a failure than what came after it in the same pod."""
+        ends = [(c, self._before_deletion(c.end)) for c in self.watched]
+        return [c.standing(end if end and end.code else c.last or end or c.end) for c, end in ends]
+
+    def own_failure(self) -> End | None:
+        """The failure of the container that failed first, if the attempt ended by itself."""
+        if self.restart_policy == "OnFailure":
+            ends = [end for c in self.watched for end in (self._before_deletion(c.end), c.last) if end and end.code]
+            return max(ends, key=lambda end: end.at or 0.0, default=None)
+        if self.taken_away:
+            return None
+        counting = [c for c in self.containers if c.is_init or c in self.watched]
+        ends = [end for c in counting if (end := self._before_deletion(c.end)) and end.code]
+        return min(ends, key=lambda end: float("inf") if end.at is None else end.at, default=None)
+
+    def _before_deletion(self, end: End | None) -> End | None:
+        """What a container came to by itself: its end after the pod's deletion was asked for is not that."""
+        if end is None or self.deleted_at is None:
+            return end
+        return end if end.at is not None and end.at < self.deleted_at else None
+
+
+def parse(pod: Json, *, gone_at: float | None, chosen: frozenset[str], ignored: frozenset[str]) -> Attempt:
+    """Reduce a pod as the cache keeps it (`workloads.trim_pod`)."""
+    metadata, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
+    containers, native = _containers(spec, status)
+    scheduled = _condition(status, "PodScheduled")
+    is_unschedulable = scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
+    disrupted = _condition(status, "DisruptionTarget")
+    own = _own_status(status)
+    words = str((metadata.get("annotations") or {}).get(TELLS_ANNOTATION)).split(",")
+    injected = any(container.name == CONTAINER for container in native)
+    deleted_at = workloads.epoch(metadata.get("deletionTimestamp"))
+    over = gone_at is not None or status.get("phase") in ("Succeeded", "Failed")
+    return Attempt(
+        uid=metadata.get("uid", ""),
+        name=metadata.get("name", ""),
+        node=spec.get("nodeName") or "",
+        phase=status.get("phase") or "",
+        restart_policy=spec.get("restartPolicy") or "Never",
+        gone_at=gone_at,
+        containers=containers,
+        native=native,
+        watched=_watched(containers, chosen, ignored),
+        tells=frozenset(words).intersection(STATES) if injected else None,
+        # Ended, it is started again for as long as its pod lives and is not being deleted.
+        sidecar_runs=injected and not over and not ((own.get("state") or {}).get("terminated") and deleted_at),
+        sidecar_waits=injected and bool((own.get("state") or {}).get("waiting")),
+        report=journal.of_pod(pod) or Report(),
+        restarts=sum(int(found.get("restartCount") or 0) for found in _statuses(status)),
+        # The API server writes the moment at which the grace period will have passed.
+        deleted_at=None if deleted_at is None else deleted_at - (metadata.get("deletionGracePeriodSeconds") or 0),
+        grace_ends_at=deleted_at,
+        taken_away=_taken_away(status, disrupted),
+        unschedulable_since=workloads.epoch(scheduled.get("lastTransitionTime")) if is_unschedulable else None,
+        unschedulable_message=str(scheduled.get("message") or ""),
+    )
+
+
+def remembering(before: Json, now: Json) -> dict[str, Any]:
+    """The pod as it is now, with earlier ends of its containers that the kubelet no longer tells once the pod ends."""
+    status = dict(now.get("status") or {})
+    for key in ("initContainerStatuses", "containerStatuses"):
+        known = {entry.get("name"): entry for entry in (before.get("status") or {}).get(key) or ()}
+        status[key] = [_remembering(known.get(entry.get("name")) or {}, entry) for entry in status.get(key) or ()]
+    return {**now, "status": status}
+
+
+def _remembering(before: Json, now: Json) -> Json:
+    if (now.get("lastState") or {}).get("terminated"):
+        return now
+    restarted = (now.get("restartCount") or 0) > (before.get("restartCount") or 0)
+    earlier = (before.get("state") or {}).get("terminated") if restarted else None
+    earlier = earlier or (before.get("lastState") or {}).get("terminated")
+    return {**now, "lastState": {"terminated": earlier}} if earlier else now
+
+
+def _taken_away(status: Json, disrupted: Json) -> str:
+    """Why the attempt did not end by itself, '' where nothing says so."""
+    if disrupted.get("status") == "True":
+        return str(disrupted.get("reason") or "DisruptionTarget")
+    reason = str(status.get("reason") or "")
+    return reason if reason in TAKEN_AWAY else ""
+
+
+def _containers(spec: Json, status: Json) -> tuple[tuple[Container, ...], tuple[Container, ...]]:
+    """Those that may count, and the native sidecars."""
+    counting: list[Container] = []
+    native: list[Container] = []
+    for spec_key, status_key in (("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")):
+        statuses = {entry.get("name"): entry for entry in status.get(status_key) or ()}
+        for container in spec.get(spec_key) or ():
+            name, is_init = container.get("name", ""), spec_key == "initContainers"
+            kept = native if is_init and container.get("restartPolicy") == "Always" else counting
+            kept.append(_container(name, statuses.get(name) or {}, is_init=is_init))
+    return tuple(counting), tuple(native)
+
+
+def _container(name: str, status: Json, *, is_init: bool) -> Container:
+    state = status.get("state") or {}
+    running, waiting = state.get("running"), state.get("waiting") or {}
+    return Container(
+        name=name,
+        is_init=is_init,
+        end=_end(state.get("terminated")),
+        last=_end((status.get("lastState") or {}).get("terminated")),
+        running_since=_real(running.get("startedAt")) if running else None,
+        waiting=str(waiting.get("reason") or ""),
+        waiting_message=str(waiting.get("message") or ""),
+        restarts=int(status.get("restartCount") or 0),
+    )
+
+
+def _end(terminated: Json | None) -> End | None:
+    if not terminated:
+        return None
+    return End(
+        code=int(terminated.get("exitCode") or 0),
+        reason=str(terminated.get("reason") or ""),
+        at=_real(terminated.get("finishedAt")),
+        started_at=_real(terminated.get("startedAt")),
+    )
+
+
+def _watched(
+    containers: tuple[Container, ...], chosen: frozenset[str], ignored: frozenset[str]
+) -> tuple[Container, ...]:
+    """Those whose starts and exits make the run. Names that would leave no regular container are passed over."""
+    kept = tuple(c for c in containers if c.name not in ignored)
+    candidates = kept if any(not c.is_init for c in kept) else containers
+    return tuple(c for c in candidates if c.name in chosen) or candidates
+
+
+def _own_status(status: Json) -> Json:
+    return next((one for one in status.get("initContainerStatuses") or () if one.get("name") == CONTAINER), {})
+
+
+def _statuses(status: Json) -> list[Json]:
+    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+
+
+def _condition(status: Json, kind: str) -> Json:
+    return next((found for found in status.get("conditions") or () if found.get("type") == kind), {})
+
+
+def _real(timestamp: str | None) -> float | None:
+    """A container that never started carries the zero time (year 1 or 1970) in its status."""
+    moment = workloads.epoch(timestamp)
+    return moment if moment is not None and moment > 0 else None

@@ -1,0 +1,189 @@
+"""What the controller has seen of each Job and its pods, those included that are gone while the run is open.
+
+Fed by the informers' handlers, in every replica: the one that takes over then knows what happened in between. What
+must survive all of them stands in the Job's mark.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from webhook import run_mark, workloads
+from webhook.clients.informer import GONE, VANISHED, Informer, essence
+from webhook.controller import attempts, stuck
+from webhook.controller.attempts import Attempt, parse
+from webhook.controller.verdicts import Seen
+from webhook.run_mark import RunMark
+from webhook.telemetry import Event
+
+KEEP_GONE_SECONDS = 300.0
+"""How long a replica that does not lead remembers a Job that is gone: longer than any change of leader takes."""
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Entry:
+    """One Job, and its pods with the time at which they were seen to be gone.
+
+    `opened` is its mark as long as the Job itself does not have it; `acknowledged` what Cronitor took, `claimed` what
+    this replica itself has decided to tell.
+    """
+
+    job: Json | None = None
+    pods: dict[str, tuple[Json, float | None]] = field(default_factory=dict)
+    gone_at: float | None = None
+    vanished: bool = False
+    opened: RunMark | None = None
+    acknowledged: set[Event] = field(default_factory=set)
+    claimed: set[Event] = field(default_factory=set)
+    waiting_since: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> RunMark | None:
+        """As it stands on the Job; what is remembered of it where it does not."""
+        written = run_mark.of_job(self.job) if self.job else None
+        if written is None or (self.gone_at is not None and self.opened is not None):
+            return self.opened
+        return written
+
+
+class RunBook:
+    """Safe for threads. `open_run` gives the mark of a Job that is a new run, by what is known of it now.
+
+    `why_refused` gives the API server's words on why a Job, by its UID, gets no pod.
+    """
+
+    def __init__(
+        self,
+        jobs: Informer,
+        pods: Informer,
+        ignored: frozenset[str],
+        open_run: Callable[[Json], RunMark | None],
+        *,
+        why_refused: Callable[[str], str] = lambda uid: "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._jobs, self._ignored, self._open_run, self._clock = jobs, ignored, open_run, clock
+        self._why_refused = why_refused
+        self._lock = threading.RLock()
+        self._entries: dict[str, Entry] = {}
+        self._by_name: dict[tuple[str, str], set[str]] = {}
+        jobs.on_change(self._job_changed)
+        pods.on_change(self._pod_changed)
+
+    def named(self, namespace: str, name: str) -> list[str]:
+        """UIDs of the Jobs of this name: the present one, and those that are gone while their run is open."""
+        with self._lock:
+            return sorted(self._by_name.get((namespace, name), ()))
+
+    def names(self) -> list[tuple[str, str]]:
+        """(namespace, name) of every Job."""
+        with self._lock:
+            return list(self._by_name)
+
+    def entry(self, uid: str) -> Entry | None:
+        """The entry itself: only its `opened` may be written by others, and only by the one that works on this Job."""
+        return self._entries.get(uid)
+
+    def consider(self, namespace: str, name: str) -> None:
+        """Something else has changed (CronJob, namespace) that may make these Jobs runs."""
+        with self._lock:
+            for uid in self._by_name.get((namespace, name), ()):
+                self._open(self._entries[uid])
+
+    def seen(self, uid: str, chosen: frozenset[str]) -> Seen | None:
+        """The run as last seen; None for a Job that is not known."""
+        with self._lock:
+            entry = self._entries.get(uid)
+            if entry is None or entry.job is None:
+                return None
+            by_age = sorted(self._attempts(entry, chosen), key=lambda found: found[0])
+            found = tuple(attempt for _, attempt in by_age)
+            self._note_waiting(entry, found)
+            since, refusal = dict(entry.waiting_since), self._why_refused(uid)
+            return Seen(self._newest(entry.job), found, entry.gone_at, entry.vanished, since, refusal)
+
+    def acknowledge(self, uid: str, event: Event) -> None:
+        with self._lock:
+            if entry := self._entries.get(uid):
+                entry.acknowledged.add(event)
+
+    def close(self, uid: str) -> None:
+        """Nothing more is to be told of this run: forget what is gone."""
+        with self._lock:
+            if entry := self._entries.get(uid):
+                entry.pods = {pod: found for pod, found in entry.pods.items() if found[1] is None}
+                if entry.gone_at is not None:
+                    self._drop(uid, entry)
+
+    def _newest(self, job: Json) -> Json:
+        """The same with its newest version: a change of nothing that is kept is told to no handler."""
+        cached = self._jobs.get(job["metadata"]["namespace"], job["metadata"]["name"])
+        return cached if cached is not None and essence(cached) == essence(job) else job
+
+    def _attempts(self, entry: Entry, chosen: frozenset[str]) -> Iterator[tuple[tuple[str, str], Attempt]]:
+        for pod, gone_at in entry.pods.values():
+            order = (str(pod["metadata"].get("creationTimestamp")), pod["metadata"]["name"])
+            yield order, parse(pod, gone_at=gone_at, chosen=chosen, ignored=self._ignored)
+
+    def _note_waiting(self, entry: Entry, found: tuple[Attempt, ...]) -> None:
+        now = self._clock()
+        hanging = {one.uid for one in found if not one.is_over and stuck.stuck_container(one)}
+        entry.waiting_since = {uid: entry.waiting_since.get(uid, now) for uid in hanging}
+
+    def _job_changed(self, kind: str, job: Json) -> None:
+        metadata = job["metadata"]
+        uid, name = metadata["uid"], (metadata["namespace"], metadata["name"])
+        with self._lock:
+            entry = self._entries.setdefault(uid, Entry())
+            self._by_name.setdefault(name, set()).add(uid)
+            entry.job = job
+            if run_mark.of_job(job) is not None:
+                entry.opened = None
+            if kind in GONE:
+                entry.gone_at, entry.vanished = self._clock(), kind == VANISHED
+                self._forget_old()
+            else:
+                self._open(entry)
+            if entry.mark is None and entry.gone_at is not None:
+                self._drop(uid, entry)
+
+    def _open(self, entry: Entry) -> None:
+        """Remember the run while it is seen unfinished: by the time it can be marked it may have ended."""
+        if entry.job is not None and entry.gone_at is None and entry.mark is None:
+            entry.opened = self._open_run(entry.job)
+
+    def _pod_changed(self, kind: str, pod: Json) -> None:
+        if (owner := workloads.owner(pod, "Job")) is None:
+            return
+        uid = pod["metadata"]["uid"]
+        with self._lock:
+            entry = self._entries.setdefault(owner.uid, Entry())
+            if kind in GONE and entry.mark is None:
+                entry.pods.pop(uid, None)  # of no run that is open
+            else:
+                known = entry.pods.get(uid)
+                pod = attempts.remembering(known[0], pod) if known else pod
+                entry.pods[uid] = (pod, self._clock() if kind in GONE else None)
+            if entry.job is None and not entry.pods:
+                del self._entries[owner.uid]
+
+    def _forget_old(self) -> None:
+        limit = self._clock() - KEEP_GONE_SECONDS
+        old = [uid for uid, entry in self._entries.items() if entry.gone_at is not None and entry.gone_at < limit]
+        for uid in old:
+            entry = self._entries[uid]
+            owed = entry.opened is not None and entry.opened.owed
+            if not owed and all(gone_at is not None for _, gone_at in entry.pods.values()):
+                self._drop(uid, entry)
+
+    def _drop(self, uid: str, entry: Entry) -> None:
+        del self._entries[uid]
+        if entry.job is not None:
+            name = (entry.job["metadata"]["namespace"], entry.job["metadata"]["name"])
+            self._by_name[name].discard(uid)
+            if not self._by_name[name]:
+                del self._by_name[name]

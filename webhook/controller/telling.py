@@ -1,0 +1,154 @@
+"""The events that the controller tells of a run, made from the Job and its attempts. Pure.
+
+Fields as in the reporting contract: `status_code` is of the last attempt that ended by itself, the exit code of the
+container that failed first; `stamp` of a verdict the last watched end, else the time of what decided it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from webhook import workloads
+from webhook.controller.attempts import Attempt, End
+from webhook.telemetry import MESSAGE_LIMIT, Event, State
+
+Json = Mapping[str, Any]
+
+DEFAULT_BACKOFF_LIMIT = 6
+DETAIL_LIMIT = 300
+"""Characters of Kubernetes' own words on a stuck start."""
+
+BY_AN_EXIT = frozenset({"", "BackoffLimitExceeded", "PodFailurePolicy", "MaxFailedIndexesExceeded", "FailedIndexes"})
+"""Reasons of a failed Job that a container's exit brought about (batch/v1, `JobReason…`)."""
+
+IMPLIED = frozenset({"", "BackoffLimitExceeded"})
+"""Those that the attempts' count says as well."""
+
+
+def run(start: float, job: Json, attempts: Sequence[Attempt]) -> Event:
+    """The first container start."""
+    first = next((one for one in attempts if one.starts), None)
+    return Event(State.RUN, start, "manual" if workloads.is_manual(job) else "", host=first.node if first else "")
+
+
+def complete(job: Json, attempts: Sequence[Attempt], start: float | None, at: float) -> Event:
+    """`at` counts where no end was seen."""
+    succeeded = [one for one in attempts if one.phase == "Succeeded"] or list(attempts[-1:])
+    stamp = _last_end(succeeded, at, start)
+    last = succeeded[-1] if succeeded else None
+    # A pod may have failed by what does not count: it is no failed attempt before itself.
+    itself = last is not None and last.phase == "Failed" and not _restarts_in_place(last)
+    failed = max(_errors(job, last) - itself, 0)
+    return Event(
+        State.COMPLETE,
+        stamp,
+        _message(job, "", failed, last, last.standing if last else []),
+        status_code=0,
+        duration=_duration(stamp, start),
+        errors=failed,
+        succeeded=_succeeded(job),
+        host=last.node if last else "",
+    )
+
+
+def fail(job: Json, attempts: Sequence[Attempt], start: float | None, at: float, reason: str) -> Event:
+    """`reason` is that of the Job's condition; `at` counts where no end was seen."""
+    code = _exit(attempts) if reason in BY_AN_EXIT else None
+    shown = code[0] if code and workloads.is_crowd(job) else (attempts[-1] if attempts else None)
+    stamp = _last_end(attempts if workloads.is_crowd(job) else attempts[-1:], at, start)
+    if code and _restarts_in_place(shown) and code[1].at is not None:
+        stamp = max(code[1].at, start or 0.0)  # what ran on until the pod was deleted did not decide it
+    failed = max(_failed_before(job, shown) - (not _restarts_in_place(shown)), 0)
+    taken_away = shown.taken_away if shown else ""
+    standing = shown.standing_failed if shown else []
+    message = _message(job, "" if reason in IMPLIED else reason, failed, shown, standing)
+    return Event(
+        State.FAIL,
+        stamp,
+        (f"{message} · {taken_away}" if taken_away and taken_away != reason else message)[:MESSAGE_LIMIT],
+        status_code=code[1].code if code else None,
+        duration=_duration(stamp, start),
+        errors=_errors(job, shown),
+        succeeded=_succeeded(job),
+        host=shown.node if shown else "",
+    )
+
+
+def deleted(job: Json, attempts: Sequence[Attempt], start: float | None, at: float) -> Event:
+    """The Job was deleted, or replaced, before it had ended."""
+    last = attempts[-1] if attempts else None
+    stamp = _last_end(attempts[-1:], at, start)
+    return Event(
+        State.FAIL,
+        stamp,
+        _message(job, "Job deleted", _failed_before(job, last), last, last.standing if last else []),
+        duration=_duration(stamp, start),
+        errors=_errors(job, last),
+        succeeded=_succeeded(job),
+        host=last.node if last else "",
+    )
+
+
+def stuck(job: Json, last: Attempt | None, now: float, what: str, detail: str) -> Event:
+    """A start that does not come: `what` hangs, and Kubernetes' words on it."""
+    words = f": {detail[:DETAIL_LIMIT]}" if detail else ""
+    head = _head(job, last, _failed_before(job, last))
+    return Event(State.FAIL, now, f"{head} · {what}{words}", stuck=True, host=last.node if last else "")
+
+
+def _exit(attempts: Sequence[Attempt]) -> tuple[Attempt, End] | None:
+    """The newest attempt that failed by itself, and how."""
+    for attempt in reversed(attempts):
+        if failure := attempt.own_failure():
+            return attempt, failure
+    return None
+
+
+def _restarts_in_place(attempt: Attempt | None) -> bool:
+    return attempt is not None and attempt.restart_policy == "OnFailure"
+
+
+def _failed_before(job: Json, attempt: Attempt | None) -> int:
+    """Failed pods, or under `OnFailure` restarts."""
+    if attempt is not None and _restarts_in_place(attempt):
+        return attempt.restarts
+    return workloads.failed_pods(job)
+
+
+def _errors(job: Json, attempt: Attempt | None) -> int:
+    return workloads.failed_pods(job) if workloads.is_crowd(job) else _failed_before(job, attempt)
+
+
+def _succeeded(job: Json) -> int | None:
+    return int((job.get("status") or {}).get("succeeded") or 0) if workloads.is_crowd(job) else None
+
+
+def _last_end(attempts: Sequence[Attempt], at: float, start: float | None) -> float:
+    ends = [one.finished_at for one in attempts]
+    known = [end for end in ends if end is not None]
+    stamp = max(known) if known and len(known) == len(ends) else at
+    return stamp if start is None else max(stamp, start)
+
+
+def _duration(stamp: float, start: float | None) -> float | None:
+    return None if start is None else max(0.0, stamp - start)
+
+
+def _head(job: Json, attempt: Attempt | None, failed: int) -> str:
+    limit = job["spec"].get("backoffLimit", DEFAULT_BACKOFF_LIMIT)
+    head = _crowd_head(job) if workloads.is_crowd(job) else f"attempt {failed + 1}/{limit + 1}"
+    return f"manual · {head}" if workloads.is_manual(job) else head
+
+
+def _crowd_head(job: Json) -> str:
+    status, completions = job.get("status") or {}, job["spec"].get("completions")
+    of = f"/{completions}" if completions else ""
+    parts = [f"{status.get('succeeded') or 0}{of} succeeded", f"{workloads.failed_pods(job)} failed"]
+    if indexes := status.get("failedIndexes"):
+        parts.append(f"failed indexes {indexes[:DETAIL_LIMIT]}")
+    return " · ".join(parts)
+
+
+def _message(job: Json, reason: str, failed: int, attempt: Attempt | None, standing: Sequence[str]) -> str:
+    """Such as `attempt 3/7 · app 137 OOMKilled · helper 0`."""
+    parts = [reason, _head(job, attempt, failed), *standing]
+    return " · ".join(part for part in parts if part)[:MESSAGE_LIMIT]

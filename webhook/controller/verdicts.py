@@ -1,0 +1,244 @@
+"""What is to be told of a run, from its Job, the pods as last seen, their journals and the time. Pure.
+
+`decide(mark, seen, rules, now)` gives the mark as it is then to be, with what the controller owes in `RunMark.owed`,
+and when to look again. The controller speaks only where the sidecar could not:
+
+| seen | told by the controller |
+|---|---|
+| a journal whose sidecar has ended, with events not delivered | those very events, in their order |
+| a container has started, no sidecar has told it nor will | `run`, with the first start |
+| Complete, no `complete` told | `complete`, once every sidecar has ended and its journal is read |
+| Failed, no verdict told | `fail` with the condition's reason; nothing after a stuck start that was told |
+| Failed, `complete` told, and all containers count | `fail`: the one correction there is |
+| the Job is gone unfinished | `fail`, Job deleted (`config.onJobDeleted: silent`: nothing) |
+| the watched containers of an uninjected pod have all ended with 0, others go on | `complete` |
+| a start hangs that no sidecar can tell | one `fail` after its threshold, cleared by a later `complete` |
+| the Job vanished while no watch was open | nothing: whether it had ended cannot be known |
+
+`SuccessCriteriaMet` and `FailureTarget` precede the terminal condition; they decide where that does not come.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from webhook import workloads
+from webhook.controller import stuck, telling
+from webhook.controller.attempts import Attempt
+from webhook.controller.stuck import Thresholds
+from webhook.run_mark import RunMark
+from webhook.telemetry import Event, State
+
+SIDECAR_SECONDS = 60.0
+"""After what decided the Job, its sidecars may take so long to end: a lost node's never do."""
+PODS_SECONDS = 5.0
+"""How long the pods that the Job has counted may still be under way to the cache."""
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say; `tell_deleted` is `config.onJobDeleted: fail`."""
+
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    tell_deleted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One run as last seen. `attempts` oldest first; `gone_at` (Unix seconds) once the Job is no longer there.
+
+    `vanished`: it went while no watch was open, so that its last state is not known. `waiting_since`: since when a
+    pod, by its UID, has been seen to wait on what does not heal. `refusal`: why its pods cannot be created.
+    """
+
+    job: Json
+    attempts: tuple[Attempt, ...] = ()
+    gone_at: float | None = None
+    vanished: bool = False
+    waiting_since: Mapping[str, float] = field(default_factory=dict)
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The mark as it is to be; seconds after which to look again though nothing changes."""
+
+    mark: RunMark
+    look_again: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the Job came to, why, and when that was decided."""
+
+    state: str
+    reason: str
+    at: float
+
+
+def decide(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision:
+    """`now` is Unix seconds. Deciding again on the result changes nothing."""
+    outcome = _outcome(seen, now)
+    mark = _with_start(mark, seen)
+    for attempt in seen.attempts:
+        for event in attempt.report.told:
+            mark = mark.having_heard(event)
+    mark = _handed_over(mark, seen, outcome)
+    patience = _patience(seen, outcome, now)
+    mark = _with_run(mark, seen, final=outcome is not None and not patience)
+    if outcome is None:
+        return _unfinished(mark, seen, rules, now)
+    if patience:
+        return Decision(mark, patience)
+    return Decision(_with_verdict(mark, seen, outcome, rules))
+
+
+def is_closed(mark: RunMark, seen: Seen) -> bool:
+    """Whether nothing more is to be told of this run, whatever comes."""
+    over = seen.gone_at is not None or workloads.is_finished(seen.job)
+    return over and not mark.owed and (bool(mark.verdict) or seen.vanished)
+
+
+def _with_start(mark: RunMark, seen: Seen) -> RunMark:
+    starts = [start for attempt in seen.attempts for start in attempt.starts]
+    selective = mark.selective or any(attempt.is_selective for attempt in seen.attempts)
+    start = min(starts) if starts and mark.start is None else mark.start
+    return replace(mark, start=start, selective=selective)
+
+
+def _handed_over(mark: RunMark, seen: Seen, outcome: Outcome | None) -> RunMark:
+    """Take on what sidecars that have ended could not deliver."""
+    for attempt in seen.attempts:
+        if attempt.sidecar_runs:
+            continue
+        for event in attempt.report.pending:
+            if _is_missing(event, mark) and not _contradicts(event, outcome, attempt):
+                mark = mark.owing(replace(event, host=event.host or attempt.node))
+    return mark
+
+
+def _is_missing(event: Event, mark: RunMark) -> bool:
+    if event.state is State.RUN:
+        return not mark.run
+    return not mark.verdict and not (event.stuck and mark.stuck)
+
+
+def _contradicts(event: Event, outcome: Outcome | None, attempt: Attempt) -> bool:
+    if outcome is None or not event.is_verdict or attempt.is_selective:
+        return False
+    return outcome.state in ("complete", "fail") and event.state.value != outcome.state
+
+
+def _with_run(mark: RunMark, seen: Seen, *, final: bool) -> RunMark:
+    """`final`: no sidecar that could still tell it is waited for."""
+    if mark.run or mark.verdict or seen.vanished:
+        return mark
+    will_be_told = any(one.sidecar_runs and one.tells and "run" in one.tells for one in seen.attempts)
+    if mark.start is None or (will_be_told and not final):
+        return mark
+    return mark.owing(telling.run(mark.start, seen.job, seen.attempts))
+
+
+def _outcome(seen: Seen, now: float) -> Outcome | None:
+    for kind, state in (("Complete", "complete"), ("Failed", "fail")):
+        if found := _true_condition(seen.job, kind):
+            return Outcome(state, _reason(found, state), _at(found, seen, now))
+    for kind, state in (("SuccessCriteriaMet", "complete"), ("FailureTarget", "fail")):
+        found = _true_condition(seen.job, kind)
+        if found and (seen.gone_at is not None or now >= _at(found, seen, now) + SIDECAR_SECONDS):
+            return Outcome(state, _reason(found, state), _at(found, seen, now))
+    if seen.gone_at is not None and not seen.vanished:
+        return Outcome("deleted", "", seen.gone_at)
+    return None
+
+
+def _true_condition(job: Json, kind: str) -> Json | None:
+    found = workloads.condition(job, kind)
+    return found if found and found.get("status") == "True" else None
+
+
+def _reason(condition: Json, state: str) -> str:
+    return str(condition.get("reason") or "") if state == "fail" else ""
+
+
+def _at(condition: Json, seen: Seen, now: float) -> float:
+    return workloads.epoch(condition.get("lastTransitionTime")) or seen.gone_at or now
+
+
+def _patience(seen: Seen, outcome: Outcome | None, now: float) -> float | None:
+    """Seconds until what is still under way (journals, the pods' last states) is taken as lost; None for no wait."""
+    if outcome is None:
+        return None
+    running = [one for one in seen.attempts if one.sidecar_runs]
+    if outcome.state == "deleted" and any(one.deleted_at is None for one in running):
+        return SIDECAR_SECONDS  # not on its way out: garbage collection is late, or it was orphaned and goes on
+    since = max([outcome.at, *(one.grace_ends_at for one in running if one.grace_ends_at)])
+    if running and (left := since + SIDECAR_SECONDS - now) > 0:
+        return left
+    if outcome.state != "deleted" and not _all_counted(seen) and (left := outcome.at + PODS_SECONDS - now) > 0:
+        return left
+    return None
+
+
+def _all_counted(seen: Seen) -> bool:
+    """Whether the ends of all pods are seen that the Job has counted."""
+    status = seen.job.get("status") or {}
+    counted = int(status.get("succeeded") or 0) + workloads.failed_pods(seen.job)
+    return sum(one.is_over for one in seen.attempts) >= counted
+
+
+def _unfinished(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision:
+    if seen.vanished or mark.verdict or workloads.is_ending(seen.job):
+        # What precedes the terminal condition is believed in the end, should that not come.
+        return Decision(mark, SIDECAR_SECONDS if workloads.is_ending(seen.job) else None)
+    if (done := _done_beside_others(mark, seen)) and done.tells is None and done.deleted_at is None:
+        return Decision(_complete_by(done, mark, seen, now))
+    hanging = stuck.find(seen.job, seen.attempts, seen.waiting_since, seen.refusal, rules.thresholds)
+    if hanging is None or mark.stuck:
+        return Decision(mark)
+    if now < hanging.due:
+        return Decision(mark, hanging.due - now)
+    last = seen.attempts[-1] if seen.attempts else None
+    return Decision(mark.owing(telling.stuck(seen.job, last, now, hanging.what, hanging.detail)))
+
+
+def _done_beside_others(mark: RunMark, seen: Seen) -> Attempt | None:
+    """The first pod whose watched containers have all ended well, where others do not count and may go on for ever."""
+    if mark.start is None or workloads.is_crowd(seen.job):
+        return None
+    return next((one for one in seen.attempts if one.is_selective and one.has_done_its_part), None)
+
+
+def _complete_by(attempt: Attempt, mark: RunMark, seen: Seen, at: float) -> RunMark:
+    return mark.owing(telling.complete(seen.job, (attempt,), mark.start, attempt.finished_at or at))
+
+
+def _with_verdict(mark: RunMark, seen: Seen, outcome: Outcome, rules: Rules) -> RunMark:
+    match outcome.state, mark.verdict:
+        case ("complete", ""):
+            mark = _with_run_at_last(mark, seen)
+            return mark.owing(telling.complete(seen.job, seen.attempts, mark.start, outcome.at))
+        case ("fail", "complete") if not mark.selective:
+            return mark.owing(telling.fail(seen.job, seen.attempts, mark.start, outcome.at, outcome.reason))
+        case (_, verdict) if verdict:
+            return mark
+        case _ if done := _done_beside_others(mark, seen):
+            return _complete_by(done, mark, seen, outcome.at)
+        case _ if mark.stuck:
+            return replace(mark, verdict="fail")  # the failure that follows a stuck start is the same failure
+        case ("fail", _):
+            return mark.owing(telling.fail(seen.job, seen.attempts, mark.start, outcome.at, outcome.reason))
+    never_ran = mark.start is None and workloads.is_suspended(seen.job)
+    if not rules.tell_deleted or never_ran:
+        return replace(mark, verdict="silent")
+    return mark.owing(telling.deleted(seen.job, seen.attempts, mark.start, outcome.at))
+
+
+def _with_run_at_last(mark: RunMark, seen: Seen) -> RunMark:
+    """A Job that is complete has run, though nobody saw it start."""
+    start = mark.start or workloads.epoch((seen.job.get("status") or {}).get("startTime"))
+    if mark.run or start is None:
+        return mark
+    return replace(mark, start=start).owing(telling.run(start, seen.job, seen.attempts))
