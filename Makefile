@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo demo-down install check lint test requirements clean
+.PHONY: help demo demo-down install check lint test chaos bench requirements clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -32,7 +32,16 @@ lint: $(INSTALLED)
 test: check ## check, then the chart, the images and the whole path on a real cluster
 	$(BIN)/python -m tests.cluster up
 	$(BIN)/python -m tests.images build
-	$(BIN)/python -m tests.cluster exec -- $(abspath $(BIN))/python -m pytest tests/chart tests/integration tests/e2e
+	$(BIN)/python -m tests.cluster exec -- $(abspath $(BIN))/python -m pytest tests/chart tests/integration tests/e2e tests/chaos
+
+MINUTES ?= 20
+chaos: $(INSTALLED) ## a stream of Jobs while things fail, counting what is harmed, lost or told twice: MINUTES=20 SEED=…
+	$(BIN)/python -m tests.cluster up
+	$(BIN)/python -m tests.images build
+	$(BIN)/python -m tests.cluster exec -- $(abspath $(BIN))/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+bench: $(INSTALLED) ## measure what is promised (docs/performance.md): a table, and build/bench.json; ONLY=burst,herd for some
+	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 requirements: $(INSTALLED) ## pin anew what requirements/*.in ask for
 	cd requirements && for set in webhook sidecar dev; do \

@@ -82,7 +82,7 @@ def build() -> list[Path]:
 def _build_module(module: Module) -> Path:
     source = MODULES / module.name
     go_mod, go_sum = ((source / name).read_text() for name in ("go.mod", "go.sum"))
-    folder = cache() / "bin" / cache_key(module, go_mod, go_sum, _go_version(source))
+    folder = cache() / "bin" / cache_key(module, go_mod, go_sum, go_version(source))
     folder.mkdir(parents=True, exist_ok=True)
     if all((folder / name).exists() for name in module.packages):
         return folder
@@ -103,7 +103,7 @@ def _build_binary(name: str, package: str, source: Path, flags: str, folder: Pat
     ):
         target = Path(scratch) / name
         # The kernel ends the build with whoever asked for it, so that a killed `up` leaves no compiler behind.
-        command = ["setpriv", "--pdeathsig", "KILL", "--", _go(), "build", "-trimpath", "-ldflags", flags]
+        command = ["setpriv", "--pdeathsig", "KILL", "--", go(), "build", "-trimpath", "-ldflags", flags]
         build = subprocess.Popen(
             [*command, "-o", str(target), package],
             cwd=source, env={**os.environ, **BUILD_ENVIRONMENT}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -121,15 +121,17 @@ def _build_binary(name: str, package: str, source: Path, flags: str, folder: Pat
         target.rename(folder / name)
 
 
-def _go() -> str:
+def go() -> str:
+    """The Go toolchain's program."""
     found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
     if found is None:
         raise ClusterError("the cluster is built from Go modules, and there is no `go` on PATH")
     return found
 
 
-def _go_version(source: Path) -> str:
-    done = subprocess.run([_go(), "env", "GOVERSION"], cwd=source, capture_output=True, text=True)
+def go_version(source: Path) -> str:
+    """The version that builds the module in `source`, which may ask for another than the one on PATH."""
+    done = subprocess.run([go(), "env", "GOVERSION"], cwd=source, capture_output=True, text=True)
     if done.returncode:
         raise ClusterError(f"`go env GOVERSION` failed in {source}:\n{done.stderr}")
     return done.stdout.strip()

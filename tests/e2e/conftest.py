@@ -61,12 +61,12 @@ def world(cronitor: StandIn, url: str, logs: LogKeeper) -> World:
     installation.load_images()
     installation.install(url, api_key=API_KEY, telemetry_key=TELEMETRY_KEY, ca=cronitor.ca_file.read_text())
     found = World()
-    _flush_old_replicas(found)
+    flush_old_replicas(found)
     cronitor.reset()
     return found
 
 
-def _flush_old_replicas(world: World) -> None:
+def flush_old_replicas(world: World) -> None:
     """Use up the API server's idle connections to replaced admission pods, which would still answer with old settings.
 
     Each of their answers closes its connection, and a pod ends when none is left.

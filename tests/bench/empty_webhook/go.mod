@@ -1,0 +1,3 @@
+module empty_webhook
+
+go 1.25

@@ -1,0 +1,48 @@
+"""Pure: why an event came twice. Delivery is at least once, so a repeat is right where an answer, or the record that
+there was one, was lost: each needs a fault that did that, at the right moment. One without is a failure of ours.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from tests.chaos.plan import Kind
+from tests.chaos.seen import UNEXPLAINED, Event, Fell, JobSeen
+from tests.cronitor.faults import FaultKind
+
+ENDS_IN_PEACE = (Kind.LEADER_DELETED, Kind.CONTROLLER_AWAY)
+API_SERVER = (Kind.API_SERVER_RESTARTED, Kind.API_SERVER_AWAY)
+ANSWER_LOST = (FaultKind.LOST, FaultKind.SLOW)
+"""What the stand-in does with the answer to an event that it took."""
+CUT_SECONDS = 2.0
+"""A connection that is cut as Cronitor begins to refuse may carry an answer."""
+JOURNAL_SECONDS = 5.0
+"""Between an event's arrival and its acknowledgement in the journal: a request, however slow, and a write."""
+MARK_SECONDS = 10.0
+"""Between an event's arrival and its verdict in the mark, with the retries that an absent API server makes."""
+PEACE_SECONDS = 10.0
+"""A leader that is told to end goes on for so long at the most."""
+RECOVERY_SECONDS = 15.0
+"""After the API server is back clients may still pause between their tries."""
+
+
+def explain(first: Event, again: Event, job: JobSeen, faults: Sequence[Fell]) -> str:
+    """The fault that accounts for `again`, the next of its state after `first`; `UNEXPLAINED` where none does."""
+    return next(_reasons(first, again, job, faults), UNEXPLAINED)
+
+
+def _reasons(first: Event, again: Event, job: JobSeen, faults: Sequence[Fell]) -> Iterator[str]:
+    if first.fault in ANSWER_LOST:
+        yield f"Cronitor's answer to the first was lost ({first.fault})"
+    for fault in faults:
+        told = f"{fault.kind} {fault.began - first.arrived:+.1f} s from the first"
+        if fault.kind is Kind.CRONITOR_REFUSES and abs(fault.began - first.arrived) < CUT_SECONDS:
+            yield f"the answer was cut off: {told}"
+        elif fault.kind is Kind.SIDECAR_KILLED and first.sender == "sidecar":
+            if fault.uid in job.pods and fault.near(first.arrived - 1, first.arrived + JOURNAL_SECONDS):
+                yield f"the acknowledgement was not journalled: {told}"
+        elif first.sender == "controller" and again.sender == "controller":
+            if fault.kind is Kind.LEADER_KILLED and fault.near(first.arrived - 1, first.arrived + MARK_SECONDS):
+                yield f"it was not marked: {told}"
+            if fault.kind in ENDS_IN_PEACE and fault.near(first.arrived - PEACE_SECONDS, first.arrived + MARK_SECONDS):
+                yield f"it was not marked: {told}"
+            if fault.kind in API_SERVER and fault.near(first.arrived - RECOVERY_SECONDS, first.arrived + MARK_SECONDS):
+                yield f"it was not marked: {told}"

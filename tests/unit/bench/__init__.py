@@ -1,0 +1,1 @@
+"""The bench's pure parts: what is made of samples. How fast anything is, no test says."""
