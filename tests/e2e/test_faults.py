@@ -57,7 +57,7 @@ def test_it_is_told_through(storm: Storm, runner: Runner, make_namespace: NAMESP
     assert runner.problems(storm.rows) == {}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def installed(world: World, cronitor: StandIn, url: str) -> Iterator[Callable[[str, str, Json], None]]:
     """Installs with another address, CA and proxy; as it was, afterwards."""
 

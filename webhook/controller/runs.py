@@ -141,5 +141,7 @@ class RunTeller:
 
 def _was_perhaps_told(event: Event, seen: Seen) -> bool:
     """Whether a sidecar had this to tell whose journal has gone with its pod."""
+    if not seen.attempts:
+        return event.is_verdict
     silent = (one for one in seen.attempts if one.tells and not (one.report.told or one.report.pending))
     return any(event.state.value in (one.tells or ()) and not one.report.left and one.starts for one in silent)

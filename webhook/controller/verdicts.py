@@ -237,8 +237,11 @@ def _with_verdict(mark: RunMark, seen: Seen, outcome: Outcome, rules: Rules) -> 
 
 
 def _with_run_at_last(mark: RunMark, seen: Seen) -> RunMark:
-    """A Job that is complete has run, though nobody saw it start."""
+    """A Job that is complete has run, though nobody saw it start.
+
+    Where no pod of it has been seen it ran while we were away: then only the verdict is told, perhaps again.
+    """
     start = mark.start or workloads.epoch((seen.job.get("status") or {}).get("startTime"))
-    if mark.run or start is None:
+    if mark.run or start is None or not seen.attempts:
         return mark
     return replace(mark, start=start).owing(telling.run(start, seen.job, seen.attempts))

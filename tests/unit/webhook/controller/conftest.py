@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.webhook.api_server import PATIENCE, ApiServer
+from tests.unit.webhook.objects import cron_job
 from tests.unit.webhook.settings_document import settings
 from webhook import workloads
 from webhook.clients.informer import GONE, Informer, Source, essence, key_of
@@ -38,6 +39,7 @@ OWNER = "/apis/rbac.authorization.k8s.io/v1/clusterroles/release-sidecar"
 LABELLED = {plan.INJECTION_LABEL: "enabled"}
 DEFAULTS = Defaults(include=False, environment="")
 IGNORED = frozenset({"istio-proxy"})
+INCLUDED = "/apis/batch/v1/namespaces/shop/cronjobs/backup"
 RULES = Rules(Thresholds(waiting=1e9, unscheduled=1e9))
 """The tests' Jobs are of another day: here they never hang."""
 
@@ -176,3 +178,10 @@ def world(api: ApiServer, kube: KubeClient) -> Iterator[World]:
     yield made
     for informer in made.informers:
         informer.stop()
+
+
+@pytest.fixture
+def included(world: World) -> World:
+    world.label("shop")
+    world.put(INCLUDED, cron_job(include="true"))
+    return world

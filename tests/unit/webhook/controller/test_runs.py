@@ -1,132 +1,49 @@
-"""Runs from their Jobs to Cronitor, over a running API server: what is written on the Job, and what is told."""
+"""Runs and their marks on the Jobs, over a running API server: when they are opened and written."""
 
 import logging
-import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 
 from tests.unit.webhook.api_store import Fault, Request
 from tests.unit.webhook.controller.conftest import World
+from tests.unit.webhook.controller.run_scene import (
+    APP_RUNS,
+    COMPLETE_TOLD,
+    CRON_JOB,
+    JOB,
+    KEY,
+    MARK,
+    POD,
+    RUN_TOLD,
+    STARTED,
+    STARTED_AT,
+    app_ended,
+    count,
+    mark_of,
+    marked,
+    now,
+    patches,
+    pod_of_job,
+    reconcile,
+    settle,
+)
 from tests.unit.webhook.objects import (
     CREATED_AT,
-    CRON_JOB_UID,
     JOB_UID,
     container_status,
     cron_job,
     ended,
     job,
     owned_by,
-    pod,
     running,
-    terminated,
 )
 from webhook import run_mark
-from webhook.controller import outbox
-from webhook.controller.marks import Absence
-from webhook.controller.queue import Key
-from webhook.errors import CronitorError, KubeError
+from webhook.errors import KubeError
 from webhook.run_mark import RunMark
-from webhook.telemetry import Event, State
 
 Json = dict[str, Any]
-
-JOB = "/apis/batch/v1/namespaces/shop/jobs/backup-1"
-CRON_JOB = "/apis/batch/v1/namespaces/shop/cronjobs/backup"
-POD = "/api/v1/namespaces/shop/pods/backup-1-x"
-KEY = Key("job", "shop", "backup-1")
-MARK = RunMark(CRON_JOB_UID, "shop/backup", job=JOB_UID)
-STARTED_AT = "2026-03-01T12:00:05Z"
-STARTED = replace(MARK, start=CREATED_AT + 5)
-RUN_TOLD = '{"e":"run","t":1772366405.0,"a":1}'
-COMPLETE_TOLD = '{"e":"complete","t":1772366409.0,"a":1}'
-COMPLETE_PENDING = '{"e":"complete","t":1772366409.0,"a":0,"c":0}'
-RUN = Event(State.RUN, CREATED_AT + 5)
-
-
-def mark_of(world: World) -> RunMark | None:
-    found = world.api.get(JOB)
-    assert found is not None
-    return run_mark.read(found["metadata"]["annotations"])
-
-
-def marked(mark: RunMark, **more: Any) -> Json:
-    return job(annotations={run_mark.ANNOTATION: run_mark.write(mark)}, **more)
-
-
-def reconcile(world: World) -> float | None:
-    again = world.runs.reconcile(KEY)
-    world.seen()
-    return again
-
-
-def deliver(world: World, uid: str = JOB_UID) -> None:
-    """What the outbox's threads do."""
-    while world.outbox.reconcile(Key(outbox.KIND, "shop", uid)) is not None:
-        pass
-
-
-def settle(world: World, uid: str = JOB_UID) -> None:
-    """Decide, deliver, note that it is delivered."""
-    reconcile(world)
-    deliver(world, uid)
-    reconcile(world)
-
-
-def told(world: World) -> list[tuple[str, int | None]]:
-    return [(event.state.value, event.status_code) for _, _, event in world.telemetry.told]
-
-
-def patches(world: World) -> list[str]:
-    return world.api.asked("PATCH")
-
-
-def count(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(f"cronitor_controller_{name}_total", labels) or 0.0
-
-
-@pytest.fixture
-def included(world: World) -> World:
-    world.label("shop")
-    world.put(CRON_JOB, cron_job(include="true"))
-    return world
-
-
-def pod_of_job(
-    *regular: Json,
-    journal: str | None = None,
-    uid: str = JOB_UID,
-    phase: str = "Running",
-    tells: str = "run,complete,fail",
-) -> Json:
-    own = container_status("cronitor", running(STARTED_AT) if journal is None else terminated(STARTED_AT, journal))
-    return pod(
-        metadata={
-            "ownerReferences": [owned_by("Job", "backup-1", uid)],
-            "annotations": {"k8s.cronitor.io/sidecar-tells": tells},
-        },
-        initContainers=[{"name": "cronitor", "restartPolicy": "Always"}],
-        status={"phase": phase, "initContainerStatuses": [own], "containerStatuses": list(regular)},
-    )
-
-
-def pod_alone(*regular: Json, phase: str = "Running") -> Json:
-    return pod(status={"phase": phase, "containerStatuses": list(regular)})
-
-
-APP_RUNS = container_status("app", running(STARTED_AT))
-
-
-def app_ended(code: int = 0, at: str = "2026-03-01T12:09:58Z") -> Json:
-    end = terminated(STARTED_AT, code=code)
-    end["terminated"]["finishedAt"] = at
-    return container_status("app", end)
-
-
-def now(seconds_ago: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds_ago))
 
 
 # --- opening ---------------------------------------------------------------------------------------------------------
@@ -292,238 +209,6 @@ def test_a_jobs_end_waits_for_the_journal_of_its_sidecar(included: World) -> Non
     settle(included)
     assert mark_of(included) == replace(STARTED, run=True, verdict="complete")
     assert included.telemetry.told == []
-
-
-# --- what the controller tells ---------------------------------------------------------------------------------------
-
-
-def test_a_run_without_a_sidecar_is_told_from_its_start_to_its_end(included: World) -> None:
-    included.put(JOB, job())
-    included.put(POD, pod_alone(APP_RUNS))
-    settle(included)
-    assert included.telemetry.told == [(CRON_JOB_UID, JOB_UID, RUN)]
-    assert mark_of(included) == replace(STARTED, run=True)
-    included.put(POD, pod_alone(app_ended(3), phase="Failed"))
-    annotations = included.api.get(JOB)["metadata"]["annotations"]  # type: ignore[index]
-    status = ended("Failed") | {"failed": 1}
-    included.put(JOB, job(annotations=annotations, status=status, backoffLimit=0))
-    settle(included)
-    assert told(included) == [("run", None), ("fail", 3)]
-    assert mark_of(included) == replace(STARTED, run=True, verdict="fail")
-    for _ in range(3):
-        settle(included)
-    assert len(included.telemetry.told) == 2
-
-
-def test_what_is_owed_is_stored_before_it_is_sent(included: World) -> None:
-    included.put(JOB, job())
-    included.put(POD, pod_alone(APP_RUNS))
-    reconcile(included)
-    assert mark_of(included) == replace(STARTED, run=True, owed=(RUN,))
-    assert included.telemetry.told == []
-
-
-def test_what_cannot_be_stored_is_not_sent(included: World) -> None:
-    included.put(JOB, job())
-    included.put(POD, pod_alone(APP_RUNS))
-    included.api.fail("PATCH", Fault(409, "Conflict"))
-    assert reconcile(included) is not None
-    deliver(included)
-    assert included.telemetry.told == []
-
-
-def test_what_was_owed_by_an_earlier_leader_is_delivered_and_closed(included: World) -> None:
-    complete = Event(State.COMPLETE, CREATED_AT + 9, "attempt 1/7 · app 0", 0, 4.0, 0)
-    owing = replace(STARTED, run=True, verdict="complete", owed=(RUN, complete))
-    included.put(JOB, marked(owing, status=ended()))
-    settle(included)
-    assert [event for _, _, event in included.telemetry.told] == [RUN, complete]
-    assert mark_of(included) == replace(owing, owed=())
-
-
-def test_what_an_earlier_leader_may_have_sent_is_counted_once(included: World) -> None:
-    before = count("events_repeated")
-    included.put(JOB, marked(replace(STARTED, run=True, owed=(RUN,))))
-    for _ in range(3):
-        settle(included)
-    assert count("events_repeated") == before + 1
-    included.put(POD, pod_alone(app_ended(), phase="Succeeded"))
-    annotations = included.api.get(JOB)["metadata"]["annotations"]  # type: ignore[index]
-    included.put(JOB, job(annotations=annotations, status=ended() | {"succeeded": 1}))
-    settle(included)
-    assert told(included) == [("run", None), ("complete", 0)]
-    assert count("events_repeated") == before + 1
-
-
-def test_what_a_sidecar_could_not_deliver_is_delivered_with_its_own_stamp(included: World) -> None:
-    included.put(JOB, marked(STARTED))
-    included.put(POD, pod_of_job(app_ended(), journal=f"{COMPLETE_PENDING}\n{RUN_TOLD}", phase="Succeeded"))
-    settle(included)
-    assert [event for _, _, event in included.telemetry.told] == [Event(State.COMPLETE, CREATED_AT + 9, status_code=0)]
-    assert mark_of(included) == replace(STARTED, run=True, verdict="complete")
-
-
-def test_an_event_is_not_sent_twice_when_its_record_comes_late(included: World) -> None:
-    included.put(JOB, job())
-    included.put(POD, pod_alone(APP_RUNS))
-    reconcile(included)
-    deliver(included)
-    included.api.fail("PATCH", Fault(409, "Conflict"))
-    reconcile(included)
-    deliver(included)
-    settle(included)
-    assert told(included) == [("run", None)]
-    assert mark_of(included) == replace(STARTED, run=True)
-
-
-def test_cronitor_out_of_reach_leaves_the_event_owed(included: World) -> None:
-    included.put(JOB, job())
-    included.put(POD, pod_alone(APP_RUNS))
-    reconcile(included)
-    included.telemetry.failures.append(CronitorError("telemetry failed: ConnectionError"))
-    with pytest.raises(CronitorError):
-        deliver(included)
-    reconcile(included)
-    assert mark_of(included) == replace(STARTED, run=True, owed=(RUN,))
-    settle(included)
-    assert told(included) == [("run", None)]
-    assert mark_of(included) == replace(STARTED, run=True)
-
-
-def test_a_correction_is_counted(included: World) -> None:
-    before = count("corrections")
-    included.put(JOB, marked(replace(STARTED, run=True, verdict="complete"), status=ended("Failed")))
-    included.put(POD, pod_of_job(app_ended(), journal=f"{COMPLETE_TOLD}\n{RUN_TOLD}", phase="Succeeded"))
-    settle(included)
-    settle(included)
-    assert told(included) == [("fail", None)]
-    assert count("corrections") == before + 1
-
-
-# --- Jobs that go ----------------------------------------------------------------------------------------------------
-
-
-def test_a_job_deleted_in_mid_run_is_a_failure_and_then_forgotten(included: World) -> None:
-    included.put(JOB, job())
-    included.put(POD, pod_alone(APP_RUNS))
-    settle(included)
-    included.delete(JOB)
-    included.delete(POD)
-    settle(included)
-    assert told(included) == [("run", None), ("fail", None)]
-    assert included.telemetry.told[-1][2].message.startswith("Job deleted")
-    assert included.book.named("shop", "backup-1") == []
-    assert included.book.entry(JOB_UID) is None
-
-
-def test_a_job_that_is_gone_the_moment_it_ends_is_told_from_what_was_seen_last(included: World) -> None:
-    included.put(JOB, job())
-    included.put(POD, pod_alone(APP_RUNS))
-    settle(included)
-    included.put(POD, pod_alone(app_ended(), phase="Succeeded"))
-    annotations = included.api.get(JOB)["metadata"]["annotations"]  # type: ignore[index]
-    included.put(JOB, job(annotations=annotations, status=ended() | {"succeeded": 1}))
-    included.delete(JOB)
-    included.delete(POD)
-    settle(included)
-    assert told(included) == [("run", None), ("complete", 0)]
-    assert included.book.entry(JOB_UID) is None
-
-
-def test_a_job_that_came_and_went_before_it_could_be_marked_is_told(included: World) -> None:
-    included.put(JOB, job())
-    included.put(POD, pod_alone(app_ended(), phase="Succeeded"))
-    included.put(JOB, job(status=ended() | {"succeeded": 1}))
-    included.delete(JOB)
-    included.delete(POD)
-    settle(included)
-    assert told(included) == [("run", None), ("complete", 0)]
-    assert patches(included) == []
-
-
-def test_a_replaced_job_is_a_run_of_its_own_beside_the_one_that_is_gone(included: World) -> None:
-    included.put(JOB, job())
-    included.put(POD, pod_alone(APP_RUNS))
-    settle(included)
-    included.delete(JOB)
-    included.put(JOB, job(uid="newer"))
-    included.delete(POD)
-    reconcile(included)
-    deliver(included)
-    deliver(included, "newer")
-    assert [(series, event.state.value) for _, series, event in included.telemetry.told] == [
-        (JOB_UID, "run"), (JOB_UID, "fail"),
-    ]  # fmt: skip
-    assert mark_of(included) == replace(MARK, job="newer")
-
-
-def test_a_job_that_vanished_unseen_is_lost_once_and_nothing_is_told(included: World) -> None:
-    before = count("runs_lost")
-    included.put(JOB, marked(MARK))
-    included.put(POD, pod_alone(APP_RUNS))
-    vanish(included, JOB, POD)
-    settle(included)
-    settle(included)
-    assert included.telemetry.told == []
-    assert count("runs_lost") == before + 1
-    assert included.book.named("shop", "backup-1") == []
-
-
-def vanish(world: World, *paths: str) -> None:
-    """Deleted while no watch is open, and the history is gone."""
-    world.api.fail("WATCH", Fault(410, "Expired"), times=len(world.informers))
-    with world.api.store.changed:
-        for path in paths:
-            world.api.delete(path)
-        world.api.forget()
-    world.api.end_watches()
-    world.seen()
-
-
-# --- who led before --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("absence", "is_told"),
-    [
-        (Absence(CREATED_AT + 500, CREATED_AT + 700), True),
-        (Absence(CREATED_AT + 601, CREATED_AT + 700), False),
-        (Absence(None, CREATED_AT + 700), False),
-    ],
-)
-def test_a_job_first_seen_finished_is_told_if_it_ended_while_nobody_led(
-    included: World, absence: Absence, is_told: bool
-) -> None:
-    included.runs.absence = absence
-    included.put(POD, pod_alone(app_ended(), phase="Succeeded"))
-    included.put(JOB, job(status=ended() | {"succeeded": 1}))
-    settle(included)
-    assert told(included) == ([("run", None), ("complete", 0)] if is_told else [])
-    assert (mark_of(included) is not None) is is_told
-
-
-def test_after_an_absence_what_the_journal_says_was_told_is_not_told_again(included: World) -> None:
-    included.runs.absence = Absence(CREATED_AT, CREATED_AT + 700)
-    included.put(POD, pod_of_job(app_ended(), journal=f"{COMPLETE_TOLD}\n{RUN_TOLD}", phase="Succeeded"))
-    included.put(JOB, job(status=ended() | {"succeeded": 1}))
-    settle(included)
-    assert included.telemetry.told == []
-    assert mark_of(included) == replace(STARTED, run=True, verdict="complete")
-
-
-@pytest.mark.parametrize(("since", "is_told"), [(60.0, True), (None, False)])
-def test_a_job_that_went_before_we_led_is_told_only_if_nobody_led(
-    included: World, since: float | None, is_told: bool
-) -> None:
-    included.put(JOB, marked(MARK))
-    included.put(POD, pod_alone(APP_RUNS))
-    included.delete(JOB)
-    included.delete(POD)
-    began = time.time() + 1
-    included.runs.absence = Absence(None if since is None else began - since, began)
-    settle(included)
-    assert told(included) == ([("run", None), ("fail", None)] if is_told else [])
-    assert included.book.named("shop", "backup-1") == []
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
