@@ -12,6 +12,8 @@ ENDS_IN_PEACE = (Kind.LEADER_DELETED, Kind.CONTROLLER_AWAY)
 API_SERVER = (Kind.API_SERVER_RESTARTED, Kind.API_SERVER_AWAY)
 ANSWER_LOST = (FaultKind.LOST, FaultKind.SLOW)
 """What the stand-in does with the answer to an event that it took."""
+ACKNOWLEDGED = "was acknowledged"
+"""What the stand-in says of a repeat when a slow answer did reach its client."""
 CUT_SECONDS = 2.0
 """A connection that is cut as Cronitor begins to refuse may carry an answer."""
 JOURNAL_SECONDS = 5.0
@@ -30,7 +32,7 @@ def explain(first: Event, again: Event, job: JobSeen, faults: Sequence[Fell]) ->
 
 
 def _reasons(first: Event, again: Event, job: JobSeen, faults: Sequence[Fell]) -> Iterator[str]:
-    if first.fault in ANSWER_LOST:
+    if first.fault in ANSWER_LOST and not any(ACKNOWLEDGED in violation for violation in again.violations):
         yield f"Cronitor's answer to the first was lost ({first.fault})"
     for fault in faults:
         told = f"{fault.kind} {fault.began - first.arrived:+.1f} s from the first"

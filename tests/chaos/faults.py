@@ -171,8 +171,8 @@ class Faults:
         return f"{planned.seconds:.0f} s"
 
     def _end_back_off(self) -> None:
-        """A pod that was killed often would now be kept waiting for minutes: a new one is not."""
-        for component in ("admission", "controller"):
+        """A pod that was killed often would now be kept waiting for minutes: a new one is not. It is one more fault."""
+        for component, kind in (("admission", Kind.ADMISSION_DELETED), ("controller", Kind.LEADER_DELETED)):
             for pod in self._world.our_pods(component):
                 waits = [
                     container
@@ -180,7 +180,9 @@ class Faults:
                     if "waiting" in container["state"]
                 ]
                 if waits:
+                    began = time.time()
                     self._world.delete("Pod", NAMESPACE, pod["metadata"]["name"])
+                    self._fell(Fell(kind, f"{pod['metadata']['name']}, out of its back-off", began, time.time()))
 
     def _patiently(self, act: Callable[[], object]) -> None:
         """Again and again, while the API server cannot be reached."""

@@ -7,7 +7,7 @@ from tests.chaos.duplicates import API_SERVER, explain
 from tests.chaos.plan import Kind
 from tests.chaos.seen import UNEXPLAINED, Event, Fell, JobSeen, PodSeen
 
-START_SECONDS = 120.0
+START_SECONDS = 180.0
 END_SECONDS = 240.0
 """Beyond its own work's time: generous, since API server and kubelet are away now and then."""
 START_ERROR = "StartError"

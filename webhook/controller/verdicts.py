@@ -135,7 +135,8 @@ def _with_run(mark: RunMark, seen: Seen, *, final: bool) -> RunMark:
     """`final`: no sidecar that could still tell it is waited for."""
     if mark.run or mark.verdict or seen.vanished:
         return mark
-    will_be_told = any(one.sidecar_runs and one.tells and "run" in one.tells for one in seen.attempts)
+    # A sidecar tells the start that it sees in its own pod: one whose containers never start tells none.
+    will_be_told = any(one.sidecar_runs and one.starts and "run" in (one.tells or ()) for one in seen.attempts)
     if mark.start is None or (will_be_told and not final):
         return mark
     return mark.owing(telling.run(mark.start, seen.job, seen.attempts))

@@ -11,6 +11,7 @@ BY_SIDECAR = event("complete", 50, 0)
 BY_CONTROLLER = event("complete", 50, 0, sender="controller")
 AGAIN_BY_SIDECAR = event("complete", 70, 0, repeat_of=50)
 AGAIN_BY_CONTROLLER = event("complete", 70, 0, repeat_of=50, sender="controller")
+ACKNOWLEDGED = event("complete", 70, 0, repeat_of=50, violations=("duplicate: complete came before, was acknowledged",))
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,7 @@ def test_a_fault_at_the_right_moment_explains(first: Event, again: Event, fault:
 @pytest.mark.parametrize(
     ("first", "again", "fault"),
     [
+        (event("complete", 50, 0, fault="slow"), ACKNOWLEDGED, None),
         (BY_SIDECAR, AGAIN_BY_SIDECAR, fell(Kind.CRONITOR_503, 45, 60)),
         (BY_SIDECAR, AGAIN_BY_SIDECAR, fell(Kind.CRONITOR_REFUSES, 60, 65)),
         (BY_SIDECAR, AGAIN_BY_SIDECAR, fell(Kind.SIDECAR_KILLED, 52, uid="another")),
@@ -42,5 +44,5 @@ def test_a_fault_at_the_right_moment_explains(first: Event, again: Event, fault:
         (BY_CONTROLLER, AGAIN_BY_CONTROLLER, fell(Kind.FOLLOWER_KILLED, 51)),
     ],
 )
-def test_another_one_does_not(first: Event, again: Event, fault: Fell) -> None:
-    assert explain(first, again, job(), [fault]) == UNEXPLAINED
+def test_another_one_does_not(first: Event, again: Event, fault: Fell | None) -> None:
+    assert explain(first, again, job(), [fault] if fault else []) == UNEXPLAINED

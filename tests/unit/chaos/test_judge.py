@@ -40,7 +40,7 @@ def test_a_run_told_right_is_nothing() -> None:
         (job(outcome="Failed", reason="BackoffLimitExceeded"), "ended Failed (BackoffLimitExceeded), not Complete"),
         (job(outcome="", ended=None), "has not ended"),
         (job(ended=MADE + 300), "took 300 s"),
-        (job("succeeds", pod(started=MADE + 200), ended=MADE + 210), "started 200 s after"),
+        (job("succeeds", pod(started=MADE + 190), ended=MADE + 200), "started 190 s after"),
         (job("succeeds", pod(sidecar_ends={0: "1 Error"})), "exited with 1 Error"),
         (job("succeeds", pod(sidecar_ends={0: "137 Error", 1: "0 Completed"})), "exited with 137 Error"),
         (job("succeeds", pod(sidecar_ends={0: "128 StartError"})), "exited with 128 StartError"),
