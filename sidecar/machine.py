@@ -361,11 +361,8 @@ def _told(pod: Pod, watched: tuple[Container, ...], rules: Rules) -> str:
     if fits(whole):
         return whole
     bad = [c for c in watched if not (isinstance(c.state, Terminated) and c.state.exit_code == 0)]
-    well = (
-        [f"{len(watched) - len(bad)} more 0" if bad else f"{len(watched)} containers 0"]
-        if len(bad) < len(watched)
-        else []
-    )
+    count = len(watched) - len(bad)
+    well = [f"{count} more 0" if bad else f"{count} containers 0"] if count else []
     return cut(" · ".join([_attempt(pod, rules), *(_standing(container) for container in bad), *well]))
 
 

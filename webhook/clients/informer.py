@@ -25,7 +25,7 @@ SILENCE_SECONDS = 90.0
 sends a bookmark each minute only if the resource version has moved on, which it does not for kinds that nobody writes.
 """
 SHORTEST_WATCH_SECONDS = 1.0
-SLOWEST_RETRY_SECONDS = 30.0
+SLOWEST_RETRY_SECONDS = 10.0
 
 Trim = Callable[[JsonObject], JsonObject | None]
 Handler = Callable[[str, JsonObject], None]
@@ -111,8 +111,9 @@ class Informer:
         """List and watch until stopped; every error is retried with back-off and jitter."""
         failures = 0
         while not self._stop.is_set():
+            listed_now = not self._version
             try:
-                if not self._version:
+                if listed_now:
                     self._version = self._list()
                 opened = time.monotonic()
                 for version in self._watch(self._version):
@@ -124,6 +125,8 @@ class Informer:
             except Exception as error:  # noqa: BLE001 - the outermost loop of this thread
                 if isinstance(error, Gone):
                     self._version = ""
+                    if not listed_now:
+                        continue  # nothing is wrong with the API server: list at once
                 failures += 1
                 metrics.informer_errors.labels(self.source.kind).inc()
                 log.warning(

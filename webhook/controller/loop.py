@@ -30,6 +30,8 @@ from webhook.settings import Settings
 from webhook.telemetry import Event
 
 THREADS = 4
+FIRST = -3600.0
+"""As a delay: before all that waits. What was taken must be noted soon, or another leader tells it again."""
 SETTLE_SECONDS = 0.2
 """Changes come in bursts (an object and what follows from it): one look at the end of each is enough."""
 
@@ -128,13 +130,20 @@ class Controller:
         self._outbox.queue.start(outbox.THREADS)
 
     def stop(self, seconds: float) -> None:
-        """Take up nothing more, and wait so long for what is under way."""
+        """Take up nothing more, wait so long for what is under way, and note what Cronitor has taken.
+
+        What is not noted when another replica leads is told once more.
+        """
         self._outbox.stop(seconds)
         self.queue.stop(seconds)
+        deadline = time.monotonic() + seconds
+        for job in self._book.not_noted():
+            if time.monotonic() < deadline:
+                self._runs.note(job)
 
     def _taken(self, job: Key, series: str, event: Event) -> None:
         self._book.acknowledge(series, event)
-        self._add(job)
+        self._add(job, FIRST)
 
     def _namespaces_concerned(self) -> set[str]:
         """Those that are labelled, and those in which something of ours is left."""

@@ -27,6 +27,9 @@ LOOK_AGAIN_SECONDS = 5.0
 TEMPLATE: dict[str, Any] = {"metadata": {}, "spec": {}}
 """Stands in for a pod that nobody has seen: what only the pod can show is not known here."""
 
+MISSING_RIGHT = "cannot create resource"
+"""The authorizer's words, in the first seconds of an API server too: the Job controller itself was not let in."""
+
 log = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
@@ -38,8 +41,10 @@ def source() -> Source:
     return Source("events", "/api/v1/events", field_selector=selector, trim=trim_event)
 
 
-def trim_event(event: JsonObject) -> JsonObject:
-    """An Event reduced to whom it is about, when it came last, and what it says."""
+def trim_event(event: JsonObject) -> JsonObject | None:
+    """An Event reduced to whom it is about, when it came last, and what it says; None where no pod was looked at."""
+    if MISSING_RIGHT in str(event.get("message", "")):
+        return None
     metadata, about = event.get("metadata") or {}, event.get("involvedObject") or {}
     series = event.get("series") or {}
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))

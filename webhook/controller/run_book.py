@@ -14,6 +14,7 @@ from webhook import run_mark, workloads
 from webhook.clients.informer import GONE, VANISHED, Informer, essence
 from webhook.controller import attempts, stuck
 from webhook.controller.attempts import Attempt, parse
+from webhook.controller.queue import Key
 from webhook.controller.verdicts import Seen
 from webhook.run_mark import RunMark
 from webhook.telemetry import Event
@@ -110,6 +111,15 @@ class RunBook:
         with self._lock:
             if entry := self._entries.get(uid):
                 entry.acknowledged.add(event)
+
+    def not_noted(self) -> list[Key]:
+        """The Jobs whose mark still owes what Cronitor has taken."""
+        with self._lock:
+            return [
+                Key("job", entry.job["metadata"]["namespace"], entry.job["metadata"]["name"])
+                for entry in self._entries.values()
+                if entry.job is not None and (mark := entry.mark) and entry.acknowledged.intersection(mark.owed)
+            ]
 
     def close(self, uid: str) -> None:
         """Nothing more is to be told of this run: forget what is gone."""

@@ -19,7 +19,7 @@ from webhook.controller.outbox import Outbox
 from webhook.controller.queue import Key
 from webhook.controller.run_book import Entry, RunBook
 from webhook.controller.verdicts import Rules, Seen
-from webhook.errors import Conflict, NotFound
+from webhook.errors import Conflict, CronitorK8sError, NotFound
 from webhook.run_mark import RunMark
 from webhook.telemetry import Event
 
@@ -45,6 +45,13 @@ class RunTeller:
     def reconcile(self, key: Key) -> float | None:
         waits = [self._reconcile(key, uid) for uid in self._book.named(key.namespace, key.name)]
         return min((wait for wait in waits if wait is not None), default=None)
+
+    def note(self, key: Key) -> None:
+        """The same when this replica ends: a failure is told, and left to the next one."""
+        try:
+            self.reconcile(key)
+        except CronitorK8sError as error:
+            log.warning("not_noted", extra={"namespace": key.namespace, "job": key.name, "error": str(error)})
 
     def _reconcile(self, key: Key, uid: str) -> float | None:
         entry = self._book.entry(uid)

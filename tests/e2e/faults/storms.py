@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from tests import cluster
 from tests.e2e.faults import acts
-from tests.e2e.faults.rows import ANY, COMPLETE, RUN, Heard, Row, by_controller
+from tests.e2e.faults.deletions import scheduled
+from tests.e2e.faults.rows import ANY, COMPLETE, RUN, Heard, Row, by_controller, nothing
 from tests.e2e.faults.scene import Scene
 from tests.e2e.world import eventually
 
@@ -24,7 +25,7 @@ class Storm:
     name: str
     rows: tuple[Row, ...]
     begins: Callable[[Scene], None]
-    passes: Callable[[Scene], None] = acts.nothing
+    passes: Callable[[Scene], None] = nothing
 
 
 def restarts(component: str, signal_number: signal.Signals) -> Callable[[Scene], None]:
@@ -85,7 +86,7 @@ STORMS = (
     Storm(
         "api-server-restarted",
         (mid_run("api-server-restarted", logged=("watch_broken",)),
-         Row("api-server-restarted-at-the-start", acts.scheduled, after=acts.ends)),
+         Row("api-server-restarted-at-the-start", scheduled, after=acts.ends)),
         restarts(API_SERVER, signal.SIGTERM),
     ),
     Storm(

@@ -1,6 +1,6 @@
 """The rows that run side by side: no fault here reaches further than its own pod, its own monitor or namespace."""
 
-from tests.e2e.faults import acts
+from tests.e2e.faults import acts, deletions
 from tests.e2e.faults.rows import ANY, COMPLETE, RUN, Heard, Row, by_controller, waits
 from tests.e2e.world import Json, container
 
@@ -45,15 +45,17 @@ CRONITOR = (
     Row("cronitor-refuses", acts.cronitor_refuses, logged=("telling_again",)),
     Row("cronitor-refuses-at-the-end", acts.cronitor_refuses_at_the_end, logged=("telling_again",)),
     Row("cronitor-drops-packets", acts.cronitor_drops_packets, logged=("telling_again",)),
-    Row("cronitor-hangs", acts.ends, before=acts.fails_at("hang", run=1), logged=("telling_again",)),
-    Row("cronitor-hangs-at-the-end", acts.ends, before=acts.fails_at("hang", complete=1), logged=("try_overtaken",)),
-    Row("cronitor-resets", acts.ends, before=acts.fails_at("reset", run=2, complete=1), logged=("telling_again",)),
-    Row("acknowledgements-lost", acts.ends, before=acts.fails_at("lost", run=1, complete=1), repeats=2),
+    Row("cronitor-hangs", acts.ends_once_told, before=acts.fails_at("hang", run=1), logged=("telling_again",)),
+    Row("cronitor-hangs-as-the-work-ends", acts.ends, before=acts.fails_at("hang", run=1)),
+    Row("cronitor-hangs-at-the-end", acts.ends_once_told, before=acts.fails_at("hang", complete=1)),
+    Row("cronitor-resets", acts.ends_once_told, before=acts.fails_at("reset", run=2, complete=1),
+        logged=("telling_again",)),
+    Row("acknowledgements-lost", acts.ends_once_told, before=acts.fails_at("lost", run=1, complete=1), repeats=2),
     Row("cronitor-answers-late", acts.ends, before=acts.fails_at("slow", run=1, complete=1, delay=1.0)),
     Row("cronitor-answers-byte-by-byte", acts.ends, before=acts.fails_at("slow", run=1, complete=1, pace=0.01)),
-    Row("cronitor-500", acts.ends, before=acts.answers(500, run=2, complete=1), logged=("answer=500",)),
-    Row("cronitor-503", acts.ends, before=acts.answers(503, run=2, complete=1), logged=("answer=503",)),
-    Row("cronitor-429", acts.ends, before=acts.answers(429, run=2, complete=1, retry_after="2"),
+    Row("cronitor-500", acts.ends_once_told, before=acts.answers(500, run=2, complete=1), logged=("answer=500",)),
+    Row("cronitor-503", acts.ends_once_told, before=acts.answers(503, run=2, complete=1), logged=("answer=503",)),
+    Row("cronitor-429", acts.ends_once_told, before=acts.answers(429, run=2, complete=1, retry_after="2"),
         logged=("answer=429",)),
     Row("cronitor-400-for-the-message", acts.ends, (RUN, Heard("complete", 0, "")),
         before=acts.answers(400, complete=1), logged=("telling_without_message",)),
@@ -87,7 +89,7 @@ KILLED = (
     Row("killed-under-on-failure", acts.killed(1), (RUN, Heard("complete", 0, "attempt 2/7 · app 0")), restarts=1,
         pod={"restartPolicy": "OnFailure"}),
     Row("killed-after-the-end", acts.killed_after_the_end, (RUN, by_controller("complete", 0, COMPLETE.message)),
-        before=acts.fails_at("hang", complete=9), undelivered=("complete",), exits=frozenset({137})),
+        before=acts.fails_at("hang", complete=2), undelivered=("complete",), exits=frozenset({137})),
     Row("killed-with-all-messages-full", acts.killed(1), (RUN, Heard("complete", 0, ANY)),
         containers=(waits(), *map(talkative, range(11))), restarts=1),
 )  # fmt: skip
@@ -115,21 +117,21 @@ GRACES = tuple(
 
 AGAIN = (RUN, Heard("complete", 0, ANY))
 DELETED = (
-    Row("deleted-before-it-starts", acts.deleted_when(acts.scheduled), AGAIN, pods=2),
-    Row("deleted-with-its-network-made", acts.deleted_when(acts.has_network), AGAIN, pods=2),
-    Row("deleted-while-it-imports", acts.deleted_when(acts.imports), AGAIN, pods=2),
-    Row("deleted-before-the-first-view", acts.deleted_when(acts.is_blind), AGAIN, pods=2),
-    Row("deleted-as-the-work-starts", acts.deleted_when(acts.works), AGAIN, pods=2),
-    Row("deleted-in-mid-run", acts.deleted_when(acts.has_told), AGAIN, pods=2),
-    Row("deleted-in-mid-send", acts.deleted_when(acts.sends),
+    Row("deleted-before-it-starts", deletions.deleted_when(deletions.scheduled), AGAIN, pods=2),
+    Row("deleted-with-its-network-made", deletions.deleted_when(deletions.has_network), AGAIN, pods=2),
+    Row("deleted-while-it-imports", deletions.deleted_when(deletions.imports), AGAIN, pods=2),
+    Row("deleted-before-the-first-view", deletions.deleted_when(deletions.is_blind), AGAIN, pods=2),
+    Row("deleted-as-the-work-starts", deletions.deleted_when(deletions.works), AGAIN, pods=2),
+    Row("deleted-in-mid-run", deletions.deleted_when(deletions.has_told), AGAIN, pods=2),
+    Row("deleted-in-mid-send", deletions.deleted_when(deletions.sends),
         (Heard("run", teller="controller"), Heard("complete", 0, ANY)), pods=2),
-    Row("deleted-after-the-end", acts.deleted_after_the_end),
+    Row("deleted-after-the-end", deletions.deleted_after_the_end),
     *(
-        Row(f"deleted-in-mid-run-grace-of-{seconds}", acts.deleted_when(acts.has_told), AGAIN, pods=2,
+        Row(f"deleted-in-mid-run-grace-of-{seconds}", deletions.deleted_when(deletions.has_told), AGAIN, pods=2,
             pod={GRACE: seconds}, repeats=int(seconds == 0), record_lost=seconds == 0)
         for seconds in (0, 1, 2)
     ),
-    Row("deleted-by-force", acts.deleted_when(acts.has_told, gracePeriodSeconds=0), AGAIN, pods=2,
+    Row("deleted-by-force", deletions.deleted_when(deletions.has_told, gracePeriodSeconds=0), AGAIN, pods=2,
         repeats=1, record_lost=True),
 )  # fmt: skip
 

@@ -312,6 +312,17 @@ def test_a_watch_that_is_refused_as_too_old_lists_anew(api: ApiServer, watch: Wa
     assert watcher.changes.empty()
 
 
+def test_a_version_that_has_grown_too_old_is_no_failure(
+    api: ApiServer, watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch(SOURCE)
+    api.fail(f"WATCH {PODS}", Fault(410, "Expired"))
+    api.end_watches()
+    wait_for_watch(api, 1)
+    api.wait_for(lambda: len(lists(api)) == 2)
+    assert pauses(caplog) == [1], "only that after the watch that was closed at once"
+
+
 def test_versions_that_are_always_too_old_are_asked_for_with_pauses(
     api: ApiServer, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -447,6 +447,12 @@ def test_the_words_of_the_newest_refusal_can_be_asked_for(replica: Replica) -> N
     assert replica.protection.refusal_of(JOB_UID) == "older words"
 
 
+def test_a_job_controller_without_the_right_to_create_pods_is_no_refusal(replica: Replica) -> None:
+    user = 'User "system:serviceaccount:kube-system:job-controller" cannot create resource "pods"'
+    replica.refuse(0, "rights", f"Error creating: pods is forbidden: {user} in API group")
+    assert replica.protection.refusal_of(JOB_UID) == ""
+
+
 def test_only_refusals_of_jobs_are_watched(replica: Replica) -> None:
     about = {"kind": "Job", "name": "backup-1", "namespace": "shop", "uid": JOB_UID}
     replica.put(f"{SHOP}/events/other", {"reason": "BackoffLimitExceeded", "involvedObject": about})

@@ -13,6 +13,7 @@ from tests.unit.webhook.controller.run_scene import (
     COMPLETE_PENDING,
     COMPLETE_TOLD,
     JOB,
+    KEY,
     MARK,
     POD,
     RUN,
@@ -71,6 +72,21 @@ def test_what_is_owed_is_stored_before_it_is_sent(included: World) -> None:
     reconcile(included)
     assert mark_of(included) == replace(STARTED, run=True, owed=(RUN,))
     assert included.telemetry.told == []
+
+
+def test_what_was_taken_is_noted_when_the_replica_ends(included: World) -> None:
+    included.put(JOB, job())
+    included.put(POD, pod_alone(APP_RUNS))
+    reconcile(included)
+    assert included.book.not_noted() == []
+    deliver(included)
+    assert included.book.not_noted() == [KEY]
+    included.api.fail("PATCH", Fault(503), times=1)
+    included.runs.note(KEY)  # which nobody can help
+    included.runs.note(KEY)
+    included.seen()
+    assert mark_of(included) == replace(STARTED, run=True)
+    assert included.book.not_noted() == []
 
 
 def test_what_cannot_be_stored_is_not_sent(included: World) -> None:
