@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ReviewRoute:
-    """The usual `POST /mutate`, answered before Flask, which takes as long for a call as the review itself does.
+    """The usual `POST /mutate`, answered before Flask, which took a quarter of a call's CPU (docs/performance.md).
 
     What is unusual about a request is left to Flask: another path or method, no length, too great a length.
     """
