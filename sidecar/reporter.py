@@ -28,8 +28,9 @@ LOST_SIGTERM_SECONDS = 3.0
 soon after it (the first may be old, and the kubelet's write later than its signal), that may have been so: so long
 after, the pod's end is taken as told. Else SIGTERM comes, if late: native sidecars that started after us are ended
 before us, and may take their time."""
-STALE_VIEW_SECONDS = 10.0
-"""How long an incarnation waits for the API to show itself, before it believes that there was none before it."""
+STALE_VIEW_SECONDS = 45.0
+"""How long an incarnation waits for the API to show itself, before it believes that there was none before it. A kubelet
+that could not write a status tries again every 10 s, and an API server that is just back has much to do."""
 START_TOLERANCE_SECONDS = 1.5
 
 

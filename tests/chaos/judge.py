@@ -54,7 +54,8 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        return not (self.harmed or self.lost or self.wrong or self.unexplained)
+        missed = [found for found in self.missed if not found.explanation]
+        return not (self.harmed or self.lost or self.wrong or self.unexplained or missed or self.unclosed)
 
 
 def judge(jobs: Iterable[JobSeen], heard: Sequence[Event], faults: Sequence[Fell], now: float) -> Verdict:

@@ -7,6 +7,7 @@ so that it goes with the release, and giving the Lease back at shutdown, so that
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -103,8 +104,11 @@ class OwnedLeaseLock(LeaseLock):  # type: ignore[misc]  # the package has no typ
             self._held = True
             return True
 
-    def release(self) -> None:
-        """Give the Lease back, if it is ours, and take it no more."""
+    def release(self, led_until: datetime | None = None) -> None:
+        """Give the Lease back, if it is ours, and take it no more.
+
+        `led_until` is when the work under it ended, if before now: what came later is the next leader's.
+        """
         with self._writing:
             self._released = True
             found, record = self.get(self.name, self.namespace)
@@ -112,6 +116,8 @@ class OwnedLeaseLock(LeaseLock):  # type: ignore[misc]  # the package has no typ
                 return
             self.lease_reference.spec.holder_identity = ""
             self.lease_reference.spec.lease_duration_seconds = 1
+            if led_until is not None:
+                self.lease_reference.spec.renew_time = led_until
             try:
                 self.api_instance.replace_namespaced_lease(self.name, self.namespace, self.lease_reference)
                 log.info("lease_released", extra={"identity": self.identity})

@@ -138,12 +138,13 @@ def next_image(pod: Json, images: Sequence[str]) -> str | None:
     return images[following] if following < len(images) else None
 
 
-def runs_well(pod: Json, image: str, since: float, now: float) -> float | None:
+def runs_well(pod: Json, free_images: Sequence[str], since: float, now: float) -> float | None:
     """Seconds until our container of this pod has shown that it runs well (0: it has); None if it does not show that.
 
-    Only a pod made after `since` tells something, and only one that still has our own `image`.
+    Only a pod made after `since` tells something, and only one that has not been freed. Which image it has says no
+    more: others may rewrite it, to a mirror's.
     """
-    if not is_injected(pod) or image_of(pod) != image or _created(pod) < int(since) or harm(pod) is not None:
+    if not is_injected(pod) or image_of(pod) in free_images or _created(pod) < int(since) or harm(pod) is not None:
         return None
     state = (_our_status(pod) or {}).get("state") or {}
     if (end := state.get("terminated")) is not None:

@@ -96,7 +96,7 @@ class BreakerKeeper:
             return None, None
         wait = None
         for pod in self._pods.in_namespace(namespace):
-            left = breaker.runs_well(pod, self._settings.sidecar.image, known.until, now)
+            left = breaker.runs_well(pod, self._settings.breaker.free_images, known.until, now)
             if left == 0.0:
                 return pod, None
             wait = _earliest(wait, left)

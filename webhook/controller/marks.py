@@ -28,7 +28,8 @@ class Absence:
     until: float = 0.0
 
     def covers(self, moment: float | None) -> bool:
-        return self.since is not None and moment is not None and self.since <= moment <= self.until
+        """Kubernetes tells when a Job ended in whole seconds, cut off."""
+        return self.since is not None and moment is not None and int(self.since) <= moment <= self.until
 
 
 def of_run(job: Json, cron_job: Json, options: Options, defaults: Defaults) -> RunMark | None:

@@ -7,6 +7,7 @@ import ssl
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kubernetes import client
@@ -105,8 +106,9 @@ def _stop(controller: Controller, lock: OwnedLeaseLock) -> None:
     """Stop working, then let the other replica lead. In a thread: the handler's own may hold a lock that is needed."""
 
     def stop() -> None:
+        began = datetime.now(UTC)
         controller.stop(STOP_SECONDS)
-        lock.release()
+        lock.release(began)
         logging.shutdown()
         os._exit(0)
 

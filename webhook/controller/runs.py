@@ -73,8 +73,12 @@ class RunTeller:
         return decision.look_again
 
     def _is_of_an_earlier_leader(self, uid: str, entry: Entry) -> bool:
-        """A Job that went while another led is that one's to tell."""
-        if entry.gone_at is None or entry.gone_at > self.absence.until or self.absence.covers(entry.gone_at):
+        """A Job that went, with the last of its pods, while another led was that one's to tell."""
+        if entry.gone_at is None:
+            return False
+        pods = (float("inf") if gone_at is None else gone_at for _, gone_at in entry.pods.values())
+        last = max(entry.gone_at, *pods)
+        if last > self.absence.until or self.absence.covers(last):
             return False
         self._book.close(uid)
         return True

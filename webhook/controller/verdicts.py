@@ -194,7 +194,8 @@ def _unfinished(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision
     if seen.vanished or mark.verdict or workloads.is_ending(seen.job):
         # What precedes the terminal condition is believed in the end, should that not come.
         return Decision(mark, SIDECAR_SECONDS if workloads.is_ending(seen.job) else None)
-    if (done := _done_beside_others(mark, seen)) and done.tells is None and done.deleted_at is None:
+    done = _done_beside_others(mark, seen)
+    if done and "complete" not in (done.tells or ()) and done.deleted_at is None:
         return Decision(_complete_by(done, mark, seen, now))
     hanging = stuck.find(seen.job, seen.attempts, seen.waiting_since, seen.refusal, rules.thresholds)
     if hanging is None or mark.stuck:

@@ -6,10 +6,9 @@ from datetime import datetime
 
 from sidecar import journal as journals
 from sidecar.reporter import delivery_limit
-from tests.cluster.layout import CHECKOUT
 from tests.cronitor.events import Kind
 from tests.cronitor.runs import RunEvent
-from tests.e2e.faults.rows import Heard, Row
+from tests.e2e.faults.rows import CONTROLLER, EITHER, SIDECAR, Heard
 from tests.e2e.faults.scene import Scene
 from tests.e2e.faults.watcher import OWN, state_of, status_of
 from tests.e2e.world import Json, is_injected, outcome
@@ -17,13 +16,7 @@ from webhook.workloads import epoch
 
 SLACK_SECONDS = 4.0
 """For a machine that is busy; the kubelet's times are whole seconds."""
-CONTROLLER_TELLS = (CHECKOUT / "webhook/clients/telemetry.py").exists()
 Logs = Mapping[str, str]
-
-
-def expected(row: Row) -> tuple[Heard, ...]:
-    """What must be heard; where the controller tells nothing, without its part."""
-    return row.heard if CONTROLLER_TELLS else tuple(one for one in row.heard if one.teller == "sidecar")
 
 
 def problems(scene: Scene, logs: Logs) -> list[str]:
@@ -42,18 +35,27 @@ def problems(scene: Scene, logs: Logs) -> list[str]:
 def _heard(scene: Scene) -> Iterator[str]:
     run = scene.run()
     events = [event for event in run.events if event.repeat_of is None] if run else []
-    all_wanted = expected(scene.row)
+    all_wanted = scene.row.heard
     if [event.state for event in events] != [wanted.state for wanted in all_wanted]:
         yield f"heard {[event.state for event in events]}, not {[wanted.state for wanted in all_wanted]}"
         return
     for event, wanted in zip(events, all_wanted, strict=True):
         yield from _event(event, wanted)
+        teller = _teller(scene, event)
+        if teller != wanted.teller and wanted.teller != EITHER and not scene.row.record_lost:
+            yield f"{event.state} was told by the {teller}, not by the {wanted.teller}"
     repeats = len(run.events) - len(events) if run else 0
     if repeats > scene.row.repeats or (repeats < scene.row.repeats and not scene.row.record_lost):
         yield f"{repeats} repeats, not {scene.row.repeats}"
     for found in scene.cronitor.violations():
         if found.series == scene.series and not (scene.row.record_lost and found.kind is Kind.DUPLICATE):
             yield f"violation: {found}"
+
+
+def _teller(scene: Scene, event: RunEvent) -> str:
+    """Who sent it, by the request's User-Agent."""
+    record = next(one for one in scene.cronitor.account.recording.all() if one.number == event.number)
+    return SIDECAR if "sidecar" in record.headers.get("User-Agent", "") else CONTROLLER
 
 
 def _event(event: RunEvent, wanted: Heard) -> Iterator[str]:
@@ -114,7 +116,7 @@ def _started(ended: Json) -> bool:
 def _journal(scene: Scene) -> Iterator[str]:
     ended = state_of(scene.pods[-1], OWN, "terminated") if scene.pods else None
     pending = tuple(event.state.value for event in journals.decode((ended or {}).get("message", "")).pending)
-    if pending != scene.row.undelivered:
+    if scene.row.undelivered is not None and pending != scene.row.undelivered:
         yield f"undelivered in the journal: {pending}, not {scene.row.undelivered}"
 
 

@@ -12,16 +12,20 @@ if TYPE_CHECKING:
 UNTIL_TOLD = "trap 'exit 0' USR1; trap 'exit 7' USR2; trap 'exit 143' TERM; sleep 99999 & wait"
 """Runs until the test ends it, by the signal for the exit code it wants."""
 ANY = None
+SIDECAR, CONTROLLER, EITHER = "sidecar", "controller", "either"
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One event that Cronitor took. `message` ANY: as it may be. `teller` is who has to say it."""
+    """One event that Cronitor took. `message` ANY: as it may be.
+
+    `teller` is who has to say it; EITHER where luck decides.
+    """
 
     state: str
     code: int | None = None
     message: str | None = ""
-    teller: str = "sidecar"
+    teller: str = SIDECAR
 
 
 RUN = Heard("run")
@@ -29,7 +33,7 @@ COMPLETE = Heard("complete", 0, "attempt 1/7 · app 0")
 
 
 def by_controller(state: str, code: int | None = None, message: str | None = ANY) -> Heard:
-    return Heard(state, code, message, "controller")
+    return Heard(state, code, message, CONTROLLER)
 
 
 def nothing(_scene: "Scene") -> None:
@@ -48,10 +52,10 @@ class Row:
     `meanwhile` and `after` are for storms, see there.
 
     `heard`: every event, in order. `repeats`: how many came twice, each of which the stand-in had not acknowledged.
-    `record_lost`: so many may come twice at most, as what was told is not known to whoever speaks next.
-    `restarts`: of our container, in all pods together; `exits`: what our container's last incarnation may end with, in
-    each pod. `undelivered`: states that the last pod's journal holds as not delivered. `logged`: what our container
-    must have logged.
+    `record_lost`: so many may come twice at most, as what was told is not known to whoever speaks next. `restarts`: of
+    our container, in all pods together; `exits`: what our container's last incarnation may end with, in each pod.
+    `undelivered`: states that the last pod's journal holds as not delivered; None: as may be. `logged`: what our
+    container must have logged.
     """
 
     name: str
@@ -68,7 +72,7 @@ class Row:
     restarts: int = 0
     pods: int = 1
     exits: frozenset[int] = frozenset({0})
-    undelivered: tuple[str, ...] = ()
+    undelivered: tuple[str, ...] | None = ()
     logged: tuple[str, ...] = ()
     ends: str = "Complete"
     own_namespace: bool = False

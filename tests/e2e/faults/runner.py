@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.cronitor.stand_in import StandIn
 from tests.e2e.faults.controller import controller_away
-from tests.e2e.faults.judge import expected, problems
+from tests.e2e.faults.judge import problems
 from tests.e2e.faults.processes import ProcessTable
 from tests.e2e.faults.rows import Row
 from tests.e2e.faults.scene import PATIENCE_SECONDS, Scene, finished
@@ -104,7 +104,7 @@ class Runner:
 
     def _wait_for_the_end(self, scene: Scene) -> None:
         finished(scene)
-        heard = len(expected(scene.row))
+        heard = len(scene.row.heard)
         self.cronitor.account.recording.wait_for(lambda: len(_told(scene)) >= heard, PATIENCE_SECONDS)
 
     def _each(self, scenes: Iterable[Scene], act: Callable[[Scene], None]) -> None:

@@ -150,6 +150,7 @@ def test_the_images_to_free_a_pod_with_are_tried_in_order() -> None:
         (of(KILLED, phase="Succeeded"), CREATED_AT + 301, None),
         (of(waiting("PodInitializing")), CREATED_AT + 99, None),
         (of(RUNNING, OOM), CREATED_AT + 999, None),
+        (of(RUNNING, image="mirror.local/sidecar:1"), CREATED_AT + 999, 0.0),
         (of(RUNNING, image=FREE[0]), CREATED_AT + 999, None),
         (of(RUNNING, injected=False), CREATED_AT + 999, None),
         (of(RUNNING, created="2026-03-01T11:59:59Z"), CREATED_AT + 999, None),
@@ -157,7 +158,7 @@ def test_the_images_to_free_a_pod_with_are_tried_in_order() -> None:
     ids=str,
 )
 def test_who_runs_well_after_the_breaker_is_tried_again(given: Json, now: float, expected: float | None) -> None:
-    assert breaker.runs_well(given, IMAGE, CREATED_AT + 0.7, now) == expected
+    assert breaker.runs_well(given, FREE, CREATED_AT + 0.7, now) == expected
 
 
 # --- the breaker -----------------------------------------------------------------------------------------------------
