@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests import cluster
+from tests.cronitor.stand_in import StandIn
 from tests.e2e.world import Json, World, container, cron_job, eventually, is_injected, outcome
 from tests.installation import NAMESPACE
 
@@ -35,20 +36,16 @@ def job(world: World, namespace: str) -> Json:
     return world.run_now(made)
 
 
-def test_without_admission_a_job_runs_uninjected_and_is_marked_as_left(
-    world: World, namespace: str, admission_back: None
+def test_without_admission_a_job_runs_uninjected_and_the_controller_tells_it(
+    world: World, cronitor: StandIn, namespace: str, admission_back: None
 ) -> None:
     world.scale(ADMISSION, 0)
     eventually(lambda: _none_left(world), "the end of the last admission pod")
     job = world.run_now(world.create(cron_job("alone", container(script="exit 0")), namespace))
     assert not is_injected(world.pod_of(job))
     assert outcome(world.finished(job)) == "Complete"
-
-    def mark() -> bool:
-        found = world.get("Job", namespace, "alone-1") or {}
-        return '"left":"no sidecar told it"' in found["metadata"].get("annotations", {}).get("k8s.cronitor.io/run", "")
-
-    eventually(mark, "the mark that says that nobody told the run")
+    run = cronitor.wait_for(job["metadata"]["uid"], 120)
+    assert (run.states, run.status_code, run.message) == (["run", "complete"], 0, "attempt 1/7 · app 0")
 
 
 def _none_left(world: World) -> bool:
