@@ -118,6 +118,11 @@ ROWS = (
 
 
 @pytest.fixture(scope="module")
+def namespace(make_namespace: Callable[..., str]) -> str:
+    return make_namespace("e2e-left")
+
+
+@pytest.fixture(scope="module")
 def jobs(world: World, namespace: str) -> dict[str, Json]:
     """Every row's Job, started."""
     started = {}

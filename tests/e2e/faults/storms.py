@@ -55,7 +55,7 @@ def cronitor_opens(scene: Scene) -> None:
 
 def told(scene: Scene) -> None:
     scene.told()
-    scene.logged("answer=200")
+    scene.journaled()
 
 
 def watch_broken(scene: Scene) -> None:
@@ -71,6 +71,12 @@ def ends_and_leaves(scene: Scene) -> None:
 def killed_and_back(scene: Scene) -> None:
     scene.kill()
     scene.logged("event=started", 2)
+
+
+def recovers_and_ends(scene: Scene) -> None:
+    """Not before the API shows the new incarnation does it know that there was one before it."""
+    scene.logged("journal_recovered")
+    scene.end()
 
 
 def tries_again(scene: Scene) -> None:
@@ -94,7 +100,8 @@ STORMS = (
         (Row("api-server-killed-in-mid-run", told, meanwhile=watch_broken, after=acts.ends, logged=("watch_expired",)),
          Row("api-server-killed-and-the-work-ends", told, (RUN, by_controller("complete", 0)),
              meanwhile=ends_and_leaves, logged=("left_to_controller",)),
-         Row("api-server-killed-and-the-sidecar", told, meanwhile=killed_and_back, after=acts.ends, restarts=1)),
+         Row("api-server-killed-and-the-sidecar", told, meanwhile=killed_and_back, after=recovers_and_ends,
+             restarts=1)),
         stops(API_SERVER, signal.SIGKILL),
         starts(API_SERVER),
     ),
