@@ -100,7 +100,7 @@ STORMS = (
         (Row("api-server-killed-in-mid-run", told, meanwhile=watch_broken, after=acts.ends, logged=("watch_expired",)),
          Row("api-server-killed-and-the-work-ends", told, (RUN, by_controller("complete", 0)),
              meanwhile=ends_and_leaves, logged=("left_to_controller",)),
-         # The kubelet tells of the restart some time after the API server is back: the work may end before.
+         # An API server that is just back may show the end too late for the sidecar, which leaves with its pod.
          Row("api-server-killed-and-the-sidecar", told, (RUN, Heard("complete", 0, COMPLETE.message, EITHER)),
              meanwhile=killed_and_back, after=recovers_and_ends, restarts=1)),
         stops(API_SERVER, signal.SIGKILL),
