@@ -72,7 +72,7 @@ class RunMark:
 
     def _saying(self, event: Event) -> "RunMark":
         if event.state is State.RUN:
-            return replace(self, run=True)
+            return replace(self, run=True, start=event.stamp)  # durations are counted from what was told
         if event.stuck:
             return replace(self, stuck=True)
         return replace(self, verdict=event.state.value)

@@ -35,7 +35,8 @@ class LogKeeper:
 
     def _follow(self) -> None:
         while not self._ended.wait(POLL_SECONDS):
-            self._link_all()
+            with contextlib.suppress(FileNotFoundError):  # a pod's folder went while they were listed
+                self._link_all()
 
     def _link_all(self) -> None:
         for path in self._source.glob("*/*/*.log"):

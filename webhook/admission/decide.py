@@ -12,6 +12,7 @@ from typing import Any
 from webhook import exemption, workloads
 from webhook.annotations import Options, included
 from webhook.run_mark import RunMark
+from webhook.telemetry import State
 
 Json = Mapping[str, Any]
 
@@ -97,8 +98,8 @@ def tells(job: Json, mark: RunMark | None) -> frozenset[str]:
     started = mark is not None and mark.start is not None
     failed = workloads.failed_pods(job) > 0
     suspended = workloads.condition(job, "Suspended") is not None
-    if mark is not None and mark.verdict:
-        return frozenset()
+    if mark is not None and (mark.verdict or any(event.state is State.RUN for event in mark.owed)):
+        return frozenset()  # told already; or the controller has yet to tell the `run`, which must come first
     if suspended and not started and not failed:
         return frozenset()  # an earlier pod may have started unseen
     run = frozenset() if started or failed else frozenset({"run"})

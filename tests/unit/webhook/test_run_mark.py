@@ -110,7 +110,7 @@ def test_what_a_later_version_adds_is_passed_over() -> None:
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        (RUN, replace(MARK, run=True)),
+        (RUN, replace(MARK, run=True, start=RUN.stamp)),
         (STUCK, replace(MARK, stuck=True)),
         (COMPLETE, replace(MARK, verdict="complete")),
         (FAIL, replace(MARK, verdict="fail")),
@@ -122,6 +122,10 @@ def test_what_is_told_or_owed_is_decided(event: Event, expected: RunMark) -> Non
     assert MARK.having_heard(event) == replace(expected, run=expected.run or event.is_verdict), (
         "no run follows a verdict"
     )
+
+
+def test_the_start_is_the_one_that_was_told_whatever_was_seen_before() -> None:
+    assert replace(MARK, start=RUN.stamp + 3).having_heard(RUN).start == RUN.stamp
 
 
 def test_events_are_owed_in_their_order() -> None:
@@ -164,7 +168,7 @@ def test_what_is_delivered_is_owed_no_more_and_stays_decided() -> None:
     owing = MARK.owing(RUN).owing(COMPLETE)
     assert owing.delivered(frozenset({RUN})) == replace(owing, owed=(COMPLETE,))
     assert owing.delivered(frozenset({RUN, COMPLETE, FAIL})) == RunMark(
-        "uid", "shop/backup", run=True, verdict="complete"
+        "uid", "shop/backup", start=RUN.stamp, run=True, verdict="complete"
     )
     assert owing.delivered(frozenset()) == owing
 

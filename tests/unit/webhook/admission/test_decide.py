@@ -9,6 +9,7 @@ from webhook import run_mark
 from webhook.admission.decide import INJECTED_LABEL, Owners, Reason, is_injected, tells, why_not
 from webhook.annotations import Options
 from webhook.run_mark import RunMark
+from webhook.telemetry import Event, State
 
 INCLUDED = Options(include=True)
 MARK = RunMark("uid", "shop/backup")
@@ -191,6 +192,8 @@ def test_inject_false_opts_out_of_the_sidecar_alone() -> None:
          job(status={"conditions": [{"type": "Suspended", "status": "False"}]}), RunMark("k", "n", start=5.0),
          "complete fail"),
         ("verdict in the mark", job(), RunMark("k", "n", verdict="complete"), ""),
+        ("the run is still owed", job(), RunMark("k", "n", start=5.0, run=True, owed=(Event(State.RUN, 5.0),)), ""),
+        ("the run has been taken", job(), RunMark("k", "n", start=5.0, run=True), "complete fail"),
         ("verdict in the mark, started", job(), RunMark("k", "n", start=5.0, verdict="fail"), ""),
     ],
 )  # fmt: skip
