@@ -53,6 +53,11 @@ class Verdict:
         return tuple(found for found in self.duplicates if not found.explanation)
 
     @property
+    def untold(self) -> tuple[Finding, ...]:
+        """Runs of whose end nothing was heard."""
+        return tuple(found for found in self.lost if not found.what.startswith("run not heard"))
+
+    @property
     def good(self) -> bool:
         missed = [found for found in self.missed if not found.explanation]
         return not (self.harmed or self.lost or self.wrong or self.unexplained or missed or self.unclosed)
