@@ -28,19 +28,6 @@ class Report:
     pending: tuple[Event, ...] = ()
     left: str = ""
 
-    @property
-    def told_run(self) -> bool:
-        return any(event.state is State.RUN for event in self.told)
-
-    @property
-    def told_stuck(self) -> bool:
-        return any(event.stuck for event in self.told)
-
-    @property
-    def verdict(self) -> str:
-        """`complete` or `fail` where one was told, else ''."""
-        return next((event.state.value for event in self.told if event.is_verdict), "")
-
 
 def read(message: str) -> Report:
     """A cut or foreign line is passed over."""

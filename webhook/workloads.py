@@ -40,6 +40,7 @@ _JOB_STATUS = (
     "conditions",
     "uncountedTerminatedPods",
 )
+_TERMINAL = ("Complete", "Failed")
 _PRECEDING = ("SuccessCriteriaMet", "FailureTarget")
 _POD_CONDITIONS = frozenset({"PodScheduled", "DisruptionTarget"})
 _CRON_JOB_SPEC = ("schedule", "timeZone", "suspend", "concurrencyPolicy", "startingDeadlineSeconds")
@@ -109,22 +110,25 @@ def condition(job: Json, kind: str) -> Json | None:
     return next((found for found in conditions if found.get("type") == kind), None)
 
 
+def true_condition(job: Json, *kinds: str) -> Json | None:
+    """The first of these conditions that holds; None where none does."""
+    found = (condition(job, kind) for kind in kinds)
+    return next((one for one in found if one is not None and one.get("status") == "True"), None)
+
+
 def is_finished(job: Json) -> bool:
     """Whether the Job has its terminal condition."""
-    return any((found := condition(job, kind)) and found.get("status") == "True" for kind in ("Complete", "Failed"))
+    return true_condition(job, *_TERMINAL) is not None
 
 
 def finished_at(job: Json) -> float | None:
     """When the terminal condition came, in Unix seconds; None where there is none."""
-    for kind in ("Complete", "Failed"):
-        if (found := condition(job, kind)) and found.get("status") == "True":
-            return epoch(found.get("lastTransitionTime"))
-    return None
+    return epoch((true_condition(job, *_TERMINAL) or {}).get("lastTransitionTime"))
 
 
 def is_ending(job: Json) -> bool:
     """Whether it is decided how the Job ends; its terminal condition follows once its pods have ended."""
-    return any((found := condition(job, kind)) and found.get("status") == "True" for kind in _PRECEDING)
+    return true_condition(job, *_PRECEDING) is not None
 
 
 def is_suspended(job: Json) -> bool:

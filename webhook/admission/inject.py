@@ -104,8 +104,7 @@ def _environment(
 
 def _started_at(job: Json) -> float | None:
     """When the Job's deadline began; unknown while it is being resumed: its pods come before its new `startTime`."""
-    suspended = workloads.condition(job, "Suspended")
-    if suspended is not None and suspended.get("status") == "True":
+    if workloads.true_condition(job, "Suspended"):
         return None
     return workloads.epoch((job.get("status") or {}).get("startTime"))
 
@@ -171,6 +170,9 @@ def _append(parent: Json, path: str, key: str, values: list[dict[str, Any]]) -> 
 def _entry(metadata: Json, key: str, name: str, value: str) -> Patch:
     if metadata.get(key) is None:
         return [{"op": "add", "path": f"/metadata/{key}", "value": {name: value}}]
-    # JSON Pointer (RFC 6901) writes `~` as `~0` and `/` as `~1`.
-    escaped = name.replace("~", "~0").replace("/", "~1")
-    return [{"op": "add", "path": f"/metadata/{key}/{escaped}", "value": value}]
+    return [{"op": "add", "path": f"/metadata/{key}/{pointer_token(name)}", "value": value}]
+
+
+def pointer_token(name: str) -> str:
+    """A name as a part of a JSON Pointer (RFC 6901), which writes `~` as `~0` and `/` as `~1`."""
+    return name.replace("~", "~0").replace("/", "~1")

@@ -206,8 +206,7 @@ def judge(
         return _conclusion(pods, refusal, exemption)
     if refusal is None or workloads.is_finished(job) or job["metadata"].get("deletionTimestamp"):
         return Act.NOTHING
-    suspended = workloads.condition(job, "Suspended")
-    if workloads.is_crowd(job) or (suspended is not None and suspended.get("status") == "True"):
+    if workloads.is_crowd(job) or workloads.true_condition(job, "Suspended"):
         return Act.NOTHING
     if (job.get("status") or {}).get("active") or any(not _is_over(pod) for pod in pods):
         return Act.NOTHING

@@ -15,7 +15,7 @@ from webhook.clients.informer import Informer
 from webhook.controller import breaker
 from webhook.controller.breaker import Harm
 from webhook.controller.namespaces import NamespaceKeeper
-from webhook.controller.queue import Key
+from webhook.controller.queue import Key, earliest
 from webhook.settings import Settings
 from webhook.state import Breaker, SharedState, Standing
 
@@ -82,7 +82,7 @@ class BreakerKeeper:
             if not self._namespaces.is_labelled(namespace):
                 after = None
             if after == known:
-                return _earliest(breaker.next_change(known, now), wait)
+                return earliest(breaker.next_change(known, now), wait)
             self._set(namespace, after)
         log.info("breaker_changed", extra={"namespace": namespace, "to": after.standing.value if after else "none"})
         self._add(Key("state"))
@@ -99,7 +99,7 @@ class BreakerKeeper:
             left = breaker.runs_well(pod, self._settings.breaker.free_images, known.until, now)
             if left == 0.0:
                 return pod, None
-            wait = _earliest(wait, left)
+            wait = earliest(wait, left)
         return None, wait
 
     def _set(self, namespace: str, after: Breaker | None) -> None:
@@ -118,9 +118,3 @@ def _show(namespace: str, known: Breaker | None) -> None:
             return
     else:
         metrics.breaker_open.labels(namespace).set(known.standing is Standing.OPEN)
-
-
-def _earliest(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)

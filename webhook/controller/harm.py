@@ -12,7 +12,7 @@ from typing import Any
 
 from webhook import exemption, metrics, workloads
 from webhook.admission.decide import CONTAINER
-from webhook.admission.inject import TELLS_ANNOTATION, TELLS_NOTHING
+from webhook.admission.inject import TELLS_ANNOTATION, TELLS_NOTHING, pointer_token
 from webhook.clients.informer import GONE, Informer
 from webhook.clients.kube import JSON_PATCH, KubeClient
 from webhook.controller import breaker, breakers
@@ -20,7 +20,7 @@ from webhook.controller.breaker import Harm
 from webhook.controller.breakers import BreakerKeeper
 from webhook.controller.events import JobEvents
 from webhook.controller.pod_index import PodIndex
-from webhook.controller.queue import Key
+from webhook.controller.queue import Key, earliest
 from webhook.controller.refusals import Exempter
 from webhook.errors import KubeError, NotFound
 from webhook.exemption import Cause
@@ -95,7 +95,7 @@ class HarmWatch:
         refused, wait = self._exempter.look_at(job, pods)
         if refused is not None:
             self._open(job, refused)
-        return min((found for found in (*waits, wait) if found is not None), default=None)
+        return earliest(*waits, wait)
 
     def _concerned(self, kind: str, pod: Json) -> list[tuple[Key, float]]:
         namespace, owner = pod["metadata"]["namespace"], workloads.owner(pod, "Job")
@@ -206,7 +206,7 @@ def _patch(pod: Json, image: str) -> list[dict[str, Any]]:
     if TELLS_ANNOTATION in (pod["metadata"].get("annotations") or {}):
         # Whoever reads who tells this pod's run must not wait for a sidecar that is none.
         for name, value in ((TELLS_ANNOTATION, TELLS_NOTHING), (FREED_ANNOTATION, "true")):
-            path = f"/metadata/annotations/{name.replace('~', '~0').replace('/', '~1')}"
+            path = f"/metadata/annotations/{pointer_token(name)}"
             operations.append({"op": "add", "path": path, "value": value})
     return operations
 

@@ -36,6 +36,11 @@ class Reconciler(Protocol):
         """Seconds after which to look again though nothing changed, or None. Errors are retried."""
 
 
+def earliest(*waits: float | None) -> float | None:
+    """The shortest of some waits as reconcilers give them; None where there is none."""
+    return min((wait for wait in waits if wait is not None), default=None)
+
+
 class WorkQueue:
     """Threads: any may `add`; `work` runs in as many as wanted."""
 

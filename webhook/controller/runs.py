@@ -16,7 +16,7 @@ from webhook.controller import marks, verdicts
 from webhook.controller.marks import Absence
 from webhook.controller.opener import RunOpener
 from webhook.controller.outbox import Outbox
-from webhook.controller.queue import Key
+from webhook.controller.queue import Key, earliest
 from webhook.controller.run_book import Entry, RunBook
 from webhook.controller.verdicts import Rules, Seen
 from webhook.errors import Conflict, CronitorK8sError, NotFound
@@ -43,8 +43,7 @@ class RunTeller:
         self.absence = Absence()
 
     def reconcile(self, key: Key) -> float | None:
-        waits = [self._reconcile(key, uid) for uid in self._book.named(key.namespace, key.name)]
-        return min((wait for wait in waits if wait is not None), default=None)
+        return earliest(*(self._reconcile(key, uid) for uid in self._book.named(key.namespace, key.name)))
 
     def note(self, key: Key) -> None:
         """The same when this replica ends: a failure is told, and left to the next one."""

@@ -144,20 +144,15 @@ def _with_run(mark: RunMark, seen: Seen, *, final: bool) -> RunMark:
 
 def _outcome(seen: Seen, now: float) -> Outcome | None:
     for kind, state in (("Complete", "complete"), ("Failed", "fail")):
-        if found := _true_condition(seen.job, kind):
+        if found := workloads.true_condition(seen.job, kind):
             return Outcome(state, _reason(found, state), _at(found, seen, now))
     for kind, state in (("SuccessCriteriaMet", "complete"), ("FailureTarget", "fail")):
-        found = _true_condition(seen.job, kind)
+        found = workloads.true_condition(seen.job, kind)
         if found and (seen.gone_at is not None or now >= _at(found, seen, now) + SIDECAR_SECONDS):
             return Outcome(state, _reason(found, state), _at(found, seen, now))
     if seen.gone_at is not None and not seen.vanished:
         return Outcome("deleted", "", seen.gone_at)
     return None
-
-
-def _true_condition(job: Json, kind: str) -> Json | None:
-    found = workloads.condition(job, kind)
-    return found if found and found.get("status") == "True" else None
 
 
 def _reason(condition: Json, state: str) -> str:

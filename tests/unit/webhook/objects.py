@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from webhook.journal import Report
+
 Json = dict[str, Any]
 
 NAMESPACE = "shop"
@@ -96,3 +98,8 @@ def running(since: str) -> Json:
 
 def terminated(start: str | None = None, message: str = "", code: int = 0) -> Json:
     return {"terminated": {"exitCode": code, "startedAt": start, "message": message}}
+
+
+def verdict_told(report: Report) -> str:
+    """`complete` or `fail` where the journal says that one was told, else ''."""
+    return next((event.state.value for event in report.told if event.is_verdict), "")

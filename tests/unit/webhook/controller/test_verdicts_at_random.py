@@ -31,6 +31,7 @@ from tests.unit.webhook.controller.histories import (
     waits,
     words,
 )  # fmt: skip
+from tests.unit.webhook.objects import verdict_told
 from webhook.controller.attempts import Attempt
 from webhook.controller.verdicts import Rules, Seen, decide, is_closed
 from webhook.run_mark import RunMark
@@ -141,7 +142,7 @@ class Heard:
     decided: tuple[Event, ...] = ()
 
     def look(self, view: Seen, owed: tuple[Event, ...]) -> None:
-        if not self.told and (verdicts := [one.report.verdict for one in view.attempts if one.report.verdict]):
+        if not self.told and (verdicts := [told for one in view.attempts if (told := verdict_told(one.report))]):
             self.told, self.decided = verdicts[0], owed
 
     def deliver(self, event: Event) -> None:
