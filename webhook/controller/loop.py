@@ -12,6 +12,7 @@ from typing import Any
 from webhook import metrics, state, workloads
 from webhook.clients.informer import Informer, Source, named
 from webhook.clients.kube import KubeClient
+from webhook.clients.lease import Earlier
 from webhook.controller import outbox, plan
 from webhook.controller.job_index import JobIndex
 from webhook.controller.marks import Absence, Defaults
@@ -106,21 +107,19 @@ class Controller:
         for informer in self._informers:
             informer.start()
 
-    def lead(self, absent_since: float | None = None) -> None:
-        """Reconcile everything once, then whatever changes. Returns when that has been set going.
-
-        `absent_since`: when the one that led before renewed the Lease for the last time, in Unix seconds.
-        """
+    def lead(self, earlier: Earlier) -> None:
+        """Reconcile everything once, then whatever changes. Returns when that has been set going."""
         for informer in self._informers:
             informer.wait_synced()
-        self._runs.absence = Absence(absent_since, time.time())
+        jobs = [Key("job", namespace, name) for namespace, name in self._book.names()]
+        self._runs.lead(Absence(earlier.noted_until, time.time(), earlier.first), jobs)
         metrics.leading.set(1)
         log.info("leading", extra={"identity": self._settings.pod_name})
         self._leading.set()  # from here on changes are queued; what was there before is queued now
         for namespace in self._namespaces_concerned():
             self.queue.add(Key("namespace", namespace))
-        for namespace, name in self._book.names():
-            self.queue.add(Key("job", namespace, name))
+        for job in jobs:
+            self.queue.add(job)
         known = self._state.get(self._settings.namespace, self._settings.names.state_config_map)
         for key in self._protection.lead(state.read(known)):
             self.queue.add(key)
@@ -128,6 +127,10 @@ class Controller:
             self.queue.add(Key(kind))
         self.queue.start(THREADS)
         self._outbox.queue.start(outbox.THREADS)
+
+    def noted_until(self) -> float | None:
+        """Up to when (Unix seconds) nothing has happened to a Job that another leader would still have to note."""
+        return self._runs.noted_until(time.time())
 
     def stop(self, seconds: float) -> None:
         """Take up nothing more, wait so long for what is under way, and note what Cronitor has taken.

@@ -20,16 +20,34 @@ class Defaults:
     environment: str
 
 
+LATE_SECONDS = 15.0
+"""So late a leader may come to see what has happened, when its watch has to be opened again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """From the last renewal of the Lease by whoever led before (None: nobody did) until we began to lead."""
+    """The time of which no earlier leader has noted everything, until we began to lead. Unix seconds.
+
+    `since` is up to when it had (None: nobody led), `first` when the first one began.
+    """
 
     since: float | None = None
     until: float = 0.0
+    first: float | None = None
 
     def covers(self, moment: float | None) -> bool:
-        """Kubernetes tells when a Job ended in whole seconds, cut off."""
-        return self.since is not None and moment is not None and int(self.since) <= moment <= self.until
+        """Whether what happened then may be ours to tell."""
+        return self.since is not None and moment is not None and self.since <= moment <= self.until
+
+    def covers_end(self, ended: float | None) -> bool:
+        """The same of a Job that has no mark, by its own word on when it ended: whole seconds, cut off.
+
+        What an earlier leader came to see late has no mark either.
+        """
+        if self.since is None or ended is None:
+            return False
+        since = max(self.since - LATE_SECONDS, self.first or 0.0)
+        return int(since) <= ended <= self.until
 
 
 def of_run(job: Json, cron_job: Json, options: Options, defaults: Defaults) -> RunMark | None:

@@ -57,10 +57,11 @@ def run(settings: Settings) -> int:
         owner=plan.owner_reference(settings.names.owner_cluster_role, owner_uid),
         api_client=client.ApiClient(loaded),
         lost=lambda: _exit("lease_taken"),
+        noted_until=controller.noted_until,
     )
     signal.signal(signal.SIGTERM, lambda _signal, _frame: _stop(controller, lock))
     controller.start_caches()
-    lead(lock, lambda: controller.lead(lock.renewed_before))
+    lead(lock, lambda: controller.lead(lock.earlier))
     return 1
 
 

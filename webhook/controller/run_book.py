@@ -121,6 +121,17 @@ class RunBook:
                 if entry.job is not None and (mark := entry.mark) and entry.acknowledged.intersection(mark.owed)
             ]
 
+    def not_noted_since(self) -> list[float]:
+        """When what the Jobs themselves do not tell happened: the ends of those that lack their mark, and when those
+        went of which something is still to be told."""
+        with self._lock:
+            entries = [entry for entry in self._entries.values() if entry.opened is not None or entry.gone_at]
+            moments = [
+                entry.gone_at or (workloads.finished_at(entry.job) if entry.job is not None else None)
+                for entry in entries
+            ]
+            return [moment for moment in moments if moment is not None]
+
     def close(self, uid: str) -> None:
         """Nothing more is to be told of this run: forget what is gone."""
         with self._lock:

@@ -6,7 +6,7 @@ outbox, then stored that it was taken. Another leader, or this one started anew,
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from webhook import annotations, metrics, run_mark, workloads
@@ -34,16 +34,30 @@ Json = Mapping[str, Any]
 class RunTeller:
     """Reconciles Jobs by namespace and name. Safe for threads as long as one key is worked on by one at a time.
 
-    `absence` is set when this replica begins to lead.
+    `lead` is called when this replica begins to.
     """
 
     def __init__(self, kube: KubeClient, book: RunBook, opener: RunOpener, outbox: Outbox, rules: Rules) -> None:
         self._kube, self._book, self._opener, self._outbox, self._rules = kube, book, opener, outbox, rules
         self._told_problems: set[tuple[str, Problem]] = set()
-        self.absence = Absence()
+        self._absence = Absence()
+        self._not_looked_at: set[Key] | None = None
+
+    def lead(self, absence: Absence, jobs: Iterable[Key]) -> None:
+        """Begin with these Jobs, of which some may have ended in the absence."""
+        self._absence, self._not_looked_at = absence, set(jobs)
+
+    def noted_until(self, now: float) -> float | None:
+        """Up to when all that has happened is noted on the Jobs, or told where they are gone; None for no time yet."""
+        if self._not_looked_at is None or self._not_looked_at:
+            return None
+        return min([now, *self._book.not_noted_since()])
 
     def reconcile(self, key: Key) -> float | None:
-        return earliest(*(self._reconcile(key, uid) for uid in self._book.named(key.namespace, key.name)))
+        again = earliest(*(self._reconcile(key, uid) for uid in self._book.named(key.namespace, key.name)))
+        if self._not_looked_at:
+            self._not_looked_at.discard(key)
+        return again
 
     def note(self, key: Key) -> None:
         """The same when this replica ends: a failure is told, and left to the next one."""
@@ -77,7 +91,7 @@ class RunTeller:
             return False
         pods = (float("inf") if gone_at is None else gone_at for _, gone_at in entry.pods.values())
         last = max(entry.gone_at, *pods)
-        if last > self.absence.until or self.absence.covers(last):
+        if last > self._absence.until or self._absence.covers(last):
             return False
         self._book.close(uid)
         return True
@@ -85,7 +99,7 @@ class RunTeller:
     def _open(self, entry: Entry, job: Json) -> RunMark | None:
         """The mark of a Job that has none: a run that begins, or one that ended while nobody led."""
         ended = workloads.finished_at(job)
-        if entry.gone_at is None and (not workloads.is_finished(job) or self.absence.covers(ended)):
+        if entry.gone_at is None and (not workloads.is_finished(job) or self._absence.covers_end(ended)):
             entry.opened = self._opener.run_of(job)
         return entry.opened
 

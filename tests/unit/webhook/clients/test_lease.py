@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,9 +13,8 @@ from kubernetes.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from tests.unit.webhook.api_server import PATIENCE, ApiServer
 from tests.unit.webhook.api_store import Fault
 from tests.unit.webhook.objects import CREATED_AT
-from webhook import workloads
 from webhook.clients import lease as module
-from webhook.clients.lease import OwnedLeaseLock, lead
+from webhook.clients.lease import Earlier, OwnedLeaseLock, lead
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/cronitor/leases"
 LEASE = f"{LEASES}/release-controller"
@@ -46,9 +46,22 @@ def lasting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LEASE_SECONDS", 10**9)
 
 
-def lock(api: ApiServer, identity: str = "a", lost: Callable[[], None] = lambda: None) -> OwnedLeaseLock:
+def lock(
+    api: ApiServer,
+    identity: str = "a",
+    lost: Callable[[], None] = lambda: None,
+    noted_until: Callable[[], float | None] = lambda: None,
+) -> OwnedLeaseLock:
     api_client = client.ApiClient(api.configuration)
-    return OwnedLeaseLock("release-controller", "cronitor", identity, owner=OWNER, api_client=api_client, lost=lost)
+    return OwnedLeaseLock(
+        "release-controller",
+        "cronitor",
+        identity,
+        owner=OWNER,
+        api_client=api_client,
+        lost=lost,
+        noted_until=noted_until,
+    )
 
 
 class Candidate:
@@ -56,7 +69,8 @@ class Candidate:
 
     def __init__(self, api: ApiServer, identity: str) -> None:
         self.leads, self.lost = threading.Event(), threading.Event()
-        self.lock = lock(api, identity, self.lost.set)
+        self.noted_until: float | None = None
+        self.lock = lock(api, identity, self.lost.set, lambda: self.noted_until)
         self.thread = threading.Thread(target=lead, args=(self.lock, self.leads.set), daemon=True)
         self.thread.start()
 
@@ -69,11 +83,20 @@ def renewals(api: ApiServer) -> int:
     return len(api.asked("PUT"))
 
 
-def held_by(identity: str, api: ApiServer) -> None:
+def held_by(identity: str, api: ApiServer, noted_until: str | None = None) -> None:
     """A Lease as another replica has it."""
+    annotations = {} if noted_until is None else {module.NOTED_UNTIL: noted_until}
     times = {"acquireTime": "2026-03-01T12:00:00.000000Z", "renewTime": "2026-03-01T12:00:00.000000Z"}
     spec = {"holderIdentity": identity, "leaseDurationSeconds": 15, "leaseTransitions": 0, **times}
-    api.put(LEASE, {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {}, "spec": spec})
+    api.put(
+        LEASE,
+        {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"annotations": annotations},
+            "spec": spec,
+        },
+    )
 
 
 def test_the_first_makes_the_lease_and_it_goes_with_the_release(api: ApiServer) -> None:
@@ -245,29 +268,65 @@ def test_a_lease_that_cannot_be_renewed_is_lost_and_the_leading_ends(api: ApiSer
     assert not candidate.thread.is_alive()
 
 
-def test_when_it_was_renewed_before_we_held_it_is_known(api: ApiServer) -> None:
-    held_by("another", api)
+def noted(api: ApiServer) -> float | None:
+    """What the Lease says to the next leader."""
+    text = (api.get(LEASE) or {}).get("metadata", {}).get("annotations", {}).get(module.NOTED_UNTIL)
+    return None if text is None else float(text)
+
+
+def test_what_the_one_before_has_noted_is_known(api: ApiServer) -> None:
+    held_by("another", api, noted_until="4000.250")
     candidate = Candidate(api, "a")
     assert candidate.leads.wait(PATIENCE)
     api.wait_for(lambda: renewals(api) > 2)
-    assert candidate.lock.renewed_before == CREATED_AT, "our own renewals do not count"
+    assert candidate.lock.earlier.noted_until == 4000.25, "our own word does not count"
     candidate.lock.release()
 
 
-def test_where_nobody_ever_led_there_is_no_such_time(api: ApiServer) -> None:
+@pytest.mark.parametrize("text", [None, "", "yesterday"])
+def test_where_nothing_readable_was_written_it_is_the_last_renewal(api: ApiServer, text: str | None) -> None:
+    held_by("another", api, noted_until=text)
+    candidate = Candidate(api, "a")
+    assert candidate.leads.wait(PATIENCE)
+    assert candidate.lock.earlier.noted_until == CREATED_AT
+    candidate.lock.release()
+
+
+def test_where_nobody_ever_led_nothing_is_known(api: ApiServer) -> None:
     candidate = Candidate(api, "a")
     assert candidate.leads.wait(PATIENCE)
     api.wait_for(lambda: renewals(api) > 1)
-    assert candidate.lock.renewed_before is None
+    assert candidate.lock.earlier == Earlier()
     candidate.lock.release()
 
 
-def test_who_takes_over_a_lease_that_was_given_back_knows_its_last_renewal(api: ApiServer) -> None:
-    first = Candidate(api, "a")
-    assert first.leads.wait(PATIENCE)
-    first.lock.release()
-    renewed = workloads.epoch((api.get(LEASE) or {})["spec"]["renewTime"])
+def test_a_new_lease_says_that_nothing_before_it_counts(api: ApiServer) -> None:
+    before = time.time()
+    candidate = Candidate(api, "a")
+    assert candidate.leads.wait(PATIENCE)
+    assert before - 0.001 <= (noted(api) or 0.0) <= time.time()
+    candidate.lock.release()
+
+
+def test_who_has_noted_nothing_yet_passes_on_what_the_one_before_had_noted(api: ApiServer) -> None:
+    held_by("another", api, noted_until="4000.000")
+    candidate = Candidate(api, "a")
+    candidate.noted_until = None
+    assert candidate.leads.wait(PATIENCE)
+    api.wait_for(lambda: renewals(api) > 3)
+    assert noted(api) == 4000.0
+    candidate.noted_until = 5000.0
+    api.wait_for(lambda: noted(api) == 5000.0)
+    candidate.lock.release()
+
+
+def test_giving_back_says_up_to_when_all_was_noted(api: ApiServer) -> None:
+    candidate = Candidate(api, "a")
+    assert candidate.leads.wait(PATIENCE)
+    candidate.noted_until = 7000.0
+    candidate.lock.release(datetime.fromtimestamp(6000.0, UTC))
+    assert noted(api) == 6000.0
     second = Candidate(api, "b")
     assert second.leads.wait(PATIENCE)
-    assert second.lock.renewed_before == renewed
+    assert second.lock.earlier.noted_until == 6000.0
     second.lock.release()

@@ -13,6 +13,7 @@ from tests.unit.webhook.controller.conftest import LABELLED, OWNER, SETTINGS, WA
 from tests.unit.webhook.objects import container_status, cron_job, job, owned_by, pod, running
 from webhook import run_mark, state
 from webhook.clients.kube import KubeClient
+from webhook.clients.lease import Earlier
 from webhook.controller.loop import Controller
 from webhook.controller.objects import OwnedObjects
 from webhook.controller.queue import Key
@@ -85,7 +86,7 @@ def test_what_is_there_when_it_begins_to_lead_is_put_in_order(replica: Replica, 
     api.put(CRON_JOB, cron_job(include="true"))
     api.put(JOB, job())
     replica.start()
-    replica.controller.lead()
+    replica.controller.lead(Earlier())
     replica.provisioned()
     replica.wait_for_mark(lambda mark: mark is not None)
     api.wait_for(lambda: replica.other.keys == [Key("key")])
@@ -93,7 +94,7 @@ def test_what_is_there_when_it_begins_to_lead_is_put_in_order(replica: Replica, 
 
 def test_what_comes_later_is_followed(replica: Replica, api: ApiServer) -> None:
     replica.start()
-    replica.controller.lead()
+    replica.controller.lead(Earlier())
     api.put(JOB, job())
     api.put(CRON_JOB, cron_job(include="true"))  # the Job's is seen before it
     replica.label()
@@ -113,7 +114,7 @@ def test_what_comes_later_is_followed(replica: Replica, api: ApiServer) -> None:
 def test_what_somebody_deletes_is_made_again(replica: Replica, api: ApiServer) -> None:
     replica.label()
     replica.start()
-    replica.controller.lead()
+    replica.controller.lead(Earlier())
     replica.provisioned()
     api.delete(SECRET)
     api.wait_for(lambda: api.get(SECRET))
@@ -126,7 +127,7 @@ def test_without_the_label_all_goes_when_the_last_injected_pod_has_ended(replica
     replica.label()
     api.put(POD, pod(metadata={"labels": labels}, status={"phase": "Running"}))
     replica.start()
-    replica.controller.lead()
+    replica.controller.lead(Earlier())
     replica.provisioned()
     api.put(SHOP, {"metadata": {"labels": {}}})
     api.wait_for(lambda: state.read(api.get(CONFIG_MAP)).provisioned == frozenset())
@@ -146,7 +147,7 @@ def test_who_does_not_lead_writes_nothing(replica: Replica, api: ApiServer) -> N
     assert seen.get(timeout=PATIENCE) == "ADDED"
     assert writes(api) == []
     assert replica.controller.queue._due == {}
-    replica.controller.lead()
+    replica.controller.lead(Earlier())
     replica.provisioned()
     replica.wait_for_mark(lambda mark: mark is not None)
 
@@ -198,19 +199,19 @@ def test_who_does_not_lead_queues_nothing(queued: Queued) -> None:
 
 
 def test_who_begins_to_lead_queues_everything(queued: Queued) -> None:
-    queued.controller.lead()
+    queued.controller.lead(Earlier())
     assert queued.taken() == {JOB_KEY, SHOP_KEY, Key("namespace", "left"), STATE_KEY, Key("key")}
 
 
 def test_a_change_of_a_cron_jobs_status_queues_nothing_and_one_of_its_annotations_its_jobs(queued: Queued) -> None:
-    queued.controller.lead()
+    queued.controller.lead(Earlier())
     scheduled = {**cron_job(include="true"), "status": {"lastScheduleTime": "2026-03-01T12:00:00Z"}}
     assert queued.after(CRON_JOB, scheduled) == set()
     assert queued.after(CRON_JOB, cron_job(include="false")) == {JOB_KEY}
 
 
 def test_a_change_of_a_pod_queues_its_job_alone(queued: Queued) -> None:
-    queued.controller.lead()
+    queued.controller.lead(Earlier())
     labels = {"batch.kubernetes.io/job-name": "backup-1"}
     given = pod(metadata={"labels": labels}, status={"phase": "Running"})
     assert queued.after(POD, given) == {JOB_KEY}
@@ -219,7 +220,7 @@ def test_a_change_of_a_pod_queues_its_job_alone(queued: Queued) -> None:
 
 
 def test_a_label_queues_the_namespace_its_jobs_and_what_is_published(queued: Queued) -> None:
-    queued.controller.lead()
+    queued.controller.lead(Earlier())
     lager = "/apis/batch/v1/namespaces/lager/jobs"
     queued.after(f"{lager}/stock-1", job("stock-1", uid="j2", namespace="lager"))
     found = queued.after("/api/v1/namespaces/lager", {"metadata": {"labels": LABELLED}})

@@ -39,7 +39,8 @@ from tests.unit.webhook.objects import (
     job,
 )
 from webhook.controller.marks import Absence
-from webhook.errors import CronitorError
+from webhook.controller.queue import Key
+from webhook.errors import CronitorError, KubeError
 from webhook.telemetry import Event, State
 
 Json = dict[str, Any]
@@ -253,14 +254,16 @@ def vanish(world: World, *paths: str) -> None:
     ("absence", "is_told"),
     [
         (Absence(CREATED_AT + 500, CREATED_AT + 700), True),
-        (Absence(CREATED_AT + 601, CREATED_AT + 700), False),
+        (Absence(CREATED_AT + 610, CREATED_AT + 700), True),  # the one before us may have been late to see it
+        (Absence(CREATED_AT + 616, CREATED_AT + 700), False),
+        (Absence(CREATED_AT + 610, CREATED_AT + 700, first=CREATED_AT + 605), False),
         (Absence(None, CREATED_AT + 700), False),
     ],
 )
 def test_a_job_first_seen_finished_is_told_if_it_ended_while_nobody_led(
     included: World, absence: Absence, is_told: bool
 ) -> None:
-    included.runs.absence = absence
+    included.runs.lead(absence, [])
     included.put(POD, pod_alone(app_ended(), phase="Succeeded"))
     included.put(JOB, job(status=ended() | {"succeeded": 1}))
     settle(included)
@@ -269,7 +272,7 @@ def test_a_job_first_seen_finished_is_told_if_it_ended_while_nobody_led(
 
 
 def test_after_an_absence_what_the_journal_says_was_told_is_not_told_again(included: World) -> None:
-    included.runs.absence = Absence(CREATED_AT, CREATED_AT + 700)
+    included.runs.lead(Absence(CREATED_AT, CREATED_AT + 700), [])
     included.put(POD, pod_of_job(app_ended(), journal=f"{COMPLETE_TOLD}\n{RUN_TOLD}", phase="Succeeded"))
     included.put(JOB, job(status=ended() | {"succeeded": 1}))
     settle(included)
@@ -286,7 +289,57 @@ def test_a_job_that_went_before_we_led_is_told_only_if_nobody_led(
     included.delete(JOB)
     included.delete(POD)
     began = time.time() + 1
-    included.runs.absence = Absence(None if since is None else began - since, began)
+    included.runs.lead(Absence(None if since is None else began - since, began), [])
     settle(included)
     assert told(included) == ([("run", None), ("fail", None)] if is_told else [])
     assert included.book.named("shop", "backup-1") == []
+
+
+# --- what the next leader has to look at -----------------------------------------------------------------------------
+
+NOW = CREATED_AT + 5000.0
+
+
+def test_before_all_has_been_looked_at_once_nothing_is_known_to_be_noted(included: World) -> None:
+    other = Key("job", "shop", "other-1")
+    assert included.runs.noted_until(NOW) is None
+    included.runs.lead(Absence(), [KEY, other])
+    included.runs.reconcile(KEY)
+    assert included.runs.noted_until(NOW) is None
+    included.runs.reconcile(other)
+    assert included.runs.noted_until(NOW) == NOW
+
+
+def test_a_job_that_could_not_be_looked_at_is_looked_at_again_first(included: World) -> None:
+    included.put(JOB, job())
+    included.runs.lead(Absence(), [KEY])
+    included.api.fail("PATCH", Fault(500))
+    with pytest.raises(KubeError):
+        included.runs.reconcile(KEY)
+    assert included.runs.noted_until(NOW) is None
+    included.runs.reconcile(KEY)
+    assert included.runs.noted_until(NOW) == NOW
+
+
+def test_an_end_that_has_no_mark_yet_is_not_noted(included: World) -> None:
+    included.runs.lead(Absence(), [])
+    included.put(JOB, job())
+    assert included.runs.noted_until(NOW) == NOW, "a Job that goes on is found by whoever leads next"
+    included.put(POD, pod_alone(app_ended(), phase="Succeeded"))
+    included.put(JOB, job(status=ended() | {"succeeded": 1}))
+    assert included.runs.noted_until(NOW) == CREATED_AT + 600
+    settle(included)
+    assert included.runs.noted_until(NOW) == NOW
+
+
+def test_a_job_that_is_gone_is_not_noted_before_it_is_told(included: World) -> None:
+    included.runs.lead(Absence(), [])
+    included.put(JOB, marked(MARK))
+    included.put(POD, pod_alone(APP_RUNS))
+    included.delete(POD)
+    included.delete(JOB)
+    went = time.time()
+    assert included.runs.noted_until(went + 60) == pytest.approx(went, abs=30)
+    settle(included)
+    assert told(included) == [("run", None), ("fail", None)]
+    assert included.runs.noted_until(went + 60) == went + 60
