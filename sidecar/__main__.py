@@ -50,9 +50,9 @@ def report(inbox: "queue.SimpleQueue[Incoming]") -> None:
 
     from sidecar.deliver import Sender
     from sidecar.log import Log
-    from sidecar.reporter import Broken, Delivered, Reporter, Seen
+    from sidecar.reporter import Broken, Delivered, Earlier, Reporter, Seen
     from sidecar.settings import load
-    from sidecar.watch import watch_pod
+    from sidecar.watch import find_beginning, watch_pod
 
     settings = load()
     log = Log(settings.log_level, namespace=settings.namespace, pod=settings.pod, series=settings.identity.series)
@@ -73,7 +73,12 @@ def report(inbox: "queue.SimpleQueue[Incoming]") -> None:
     def watch() -> None:
         watch_pod(settings, log, lambda pod, deleted: inbox.put(Seen(pod, deleted)), lambda: inbox.put(Broken()), rest)
 
+    def look_at_earlier_pods() -> None:
+        find_beginning(settings, log, lambda beginning: inbox.put(Earlier(beginning)), rest)
+
     sender.start()
+    if settings.rules.passes_run_on:
+        threading.Thread(target=look_at_earlier_pods, name="earlier", daemon=True).start()
     threading.Thread(target=watch, name="watch", daemon=True).start()
     Reporter(settings, log, inbox, sender.send, hurry, process_started_at()).run()
 

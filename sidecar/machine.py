@@ -6,7 +6,7 @@ that applies ends the observation, but for the first, which lets the others go o
 
 | in phase | what the pod shows | tells | next phase |
 |---|---|---|---|
-| WAITING | a watched container has started | `run` with its `startedAt`, if `run` is ours to tell | RUNNING |
+| WAITING | a watched container has started | `run` with its `startedAt`, if that is ours to tell | RUNNING |
 | TOLD, LEFT | anything | nothing | same |
 | WAITING, RUNNING | being deleted, now past the Job's deadline | `fail` DeadlineExceeded, no code | TOLD |
 | WAITING, RUNNING | being deleted, not past a deadline | nothing | LEFT |
@@ -25,15 +25,20 @@ The attempt has failed when an init container ended with another code than 0, or
 did and all containers that count have ended. What is not ours to tell (`Rules.tells`) turns TOLD into LEFT. A
 failure that follows a stuck start is the same failure: TOLD, and nothing is told again.
 
+The start is not ours to tell in a pod that is not the run's first, unless `take_up` finds that the earlier ones could
+not.
+
 LEFT means: the controller's to tell, from the Job's own conditions. The reason is in `Progress.left`.
 """
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from sidecar.earlier import Beginning
 from sidecar.events import Event, State, cut, fits
 from sidecar.journal import Journal
 from sidecar.pod import Container, Kind, Pod, Running, Terminated, Waiting
+from sidecar.rules import Rules, is_selective, watched_containers
 
 STUCK_REASONS = frozenset(
     {
@@ -62,26 +67,6 @@ IMPLIED_REASONS = frozenset({"", "Completed", "Error"})
 """Reasons that say no more than the exit code beside them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What admission decided for this pod. `tells` holds the states that are the sidecar's to tell.
-
-    `stuck_told`: the sidecar of an earlier pod of this run has told a stuck start.
-    """
-
-    tells: frozenset[State]
-    backoff_limit: int = 6
-    failed_before: int = 0
-    job_deadline_seconds: int | None = None
-    job_started_at: float | None = None
-    run_started_at: float | None = None
-    containers: frozenset[str] = frozenset()
-    ignored: frozenset[str] = frozenset()
-    stuck_seconds: float = 120.0
-    stuck_told: bool = False
-    manual: bool = False
-
-
 class Phase(Enum):
     """How far the run has come in this pod: see the table above."""
 
@@ -93,10 +78,14 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the sidecar remembers between observations. `started_at` is Unix seconds, `stuck_since` monotonic."""
+    """What the sidecar remembers between observations. `started_at` is Unix seconds, `stuck_since` monotonic.
+
+    `run_due`: earlier pods have left it to us to tell how the run began.
+    """
 
     phase: Phase = Phase.WAITING
     started_at: float | None = None
+    run_due: bool = False
     stuck_since: float | None = None
     stuck_told: bool = False
     left: str = ""
@@ -134,6 +123,16 @@ def recover(journal: Journal, rules: Rules) -> Progress:
     return progress
 
 
+def take_up(progress: Progress, beginning: Beginning) -> Step:
+    """Take note of what earlier pods of the run leave of its start: tell it where their sidecars could not."""
+    if progress.settled:
+        return Step(progress)
+    if beginning.event is None:
+        return Step(replace(progress, run_due=True))
+    progress = replace(progress, started_at=beginning.event.stamp)
+    return Step(progress, (beginning.event,) if beginning.owed else ())
+
+
 def observe(progress: Progress, pod: Pod, now: float, rules: Rules, *, monotonic: float) -> Step:
     """Decide on one view of the pod. `now` is Unix seconds; `monotonic` is a clock that is never set, for waiting."""
     watched = watched_containers(pod, rules)
@@ -151,18 +150,6 @@ def observe(progress: Progress, pod: Pod, now: float, rules: Rules, *, monotonic
     return replace(step, events=(*start.events, *step.events))
 
 
-def watched_containers(pod: Pod, rules: Rules) -> tuple[Container, ...]:
-    """Those whose starts and exits make the run: not ours, no native sidecar, chosen, not ignored.
-
-    Names to ignore that leave no regular container are themselves ignored: something must make the run.
-    """
-    theirs = [c for c in pod.containers if c.kind in (Kind.INIT, Kind.REGULAR)]
-    kept = [c for c in theirs if c.name not in rules.ignored]
-    candidates = kept if any(c.kind is Kind.REGULAR for c in kept) else theirs
-    chosen = tuple(c for c in candidates if c.name in rules.containers)
-    return chosen or tuple(candidates)
-
-
 def all_ended(pod: Pod) -> bool:
     """Whether the kubelet has nothing left to run in this pod but native sidecars, so that it ends them now."""
     failed_inits = [c for c in pod.containers if c.kind is Kind.INIT and _ended_badly(c)]
@@ -178,14 +165,15 @@ def all_ended(pod: Pod) -> bool:
 def _started(progress: Progress, watched: tuple[Container, ...], rules: Rules) -> Step:
     starts = [c.first_known_start for c in watched]
     known = [start for start in starts if start is not None]
-    if progress.phase is not Phase.WAITING or not known:
+    if progress.settled or not known:
         return Step(progress)
-    if State.RUN not in rules.tells:
+    due = progress.run_due or (progress.phase is Phase.WAITING and State.RUN in rules.tells)
+    progress = replace(progress, phase=Phase.RUNNING)
+    if not due:
         # The run began with an earlier pod: where nobody knows when, it has no duration.
-        return Step(replace(progress, phase=Phase.RUNNING))
-    started_at = min([*known, *([rules.run_started_at] if rules.run_started_at else [])])
-    progress = replace(progress, phase=Phase.RUNNING, started_at=started_at)
-    return Step(progress, (Event(State.RUN, started_at, "manual" if rules.manual else ""),))
+        return Step(progress)
+    progress = replace(progress, started_at=min(known), run_due=False)
+    return Step(progress, (Event(State.RUN, min(known), "manual" if rules.manual else ""),))
 
 
 def _killed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: float, rules: Rules) -> Step | None:
@@ -291,13 +279,8 @@ def _finished_at(container: Container) -> float:
 def _attempt_failed(pod: Pod, watched: tuple[Container, ...]) -> bool:
     if any(_ended_badly(c) for c in pod.containers if c.kind is Kind.INIT):
         return True
-    counting = watched if _selective(pod, watched) else pod.regular
+    counting = watched if is_selective(pod, watched) else pod.regular
     return any(_ended_badly(c) for c in watched) and all(isinstance(c.state, Terminated) for c in counting)
-
-
-def _selective(pod: Pod, watched: tuple[Container, ...]) -> bool:
-    """Whether some regular container does not count, so that the watched set alone decides."""
-    return any(c not in watched for c in pod.regular)
 
 
 def _ended_badly(container: Container) -> bool:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sidecar import journal as journals
-from sidecar.events import Event
+from sidecar.earlier import Beginning
+from sidecar.events import Event, State
 from sidecar.journal import Delivery, Journal
 from sidecar.log import Log
-from sidecar.machine import Phase, all_ended, begin, observe, recover
+from sidecar.machine import Phase, Step, all_ended, begin, observe, recover, take_up
 from sidecar.pod import Container, Pod, Running, Terminated, parse
 from sidecar.settings import Settings
 
@@ -32,6 +33,8 @@ STALE_VIEW_SECONDS = 45.0
 """How long an incarnation waits for the API to show itself, before it believes that there was none before it. A kubelet
 that could not write a status tries again every 10 s, and an API server that is just back has much to do."""
 START_TOLERANCE_SECONDS = 1.5
+EARLIER_SECONDS = 1.5
+"""How long the first decision waits for what earlier pods leave of the run's start, which is to be told first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,14 @@ class Delivered:
     delivery: Delivery
 
 
-Incoming = Seen | Broken | Delivered | None
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """How the run began in its earlier pods; None where that cannot be known."""
+
+    beginning: Beginning | None
+
+
+Incoming = Seen | Broken | Delivered | Earlier | None
 """What comes in; None stands for SIGTERM, so that its handler needs no import."""
 
 
@@ -110,6 +120,8 @@ class Reporter:
         self._progress = begin(settings.rules)
         self._journal = Journal()
         self._recovered = False
+        self._beginning: Beginning | None = None
+        self._awaits_earlier = settings.rules.passes_run_on
         self._pod: Pod | None = None
         self._watch_broken = False
         self._sigterm_may_be_lost = False
@@ -143,6 +155,9 @@ class Reporter:
                 self._watch_broken = True
             case Delivered(event, delivery):
                 self._write(self._journal.with_delivery(event, delivery))
+            case Earlier(beginning):
+                self._beginning, self._awaits_earlier = beginning, False
+                self._look_again()
             case None:
                 self._log.info("sigterm", phase=self._progress.phase.name.lower())
                 self._stopped_at = self._monotonic() if self._stopped_at is None else self._stopped_at
@@ -186,15 +201,28 @@ class Reporter:
         pod, first_view_at = self._pod, self._first_view_at
         if pod is None or first_view_at is None or not (self._recovered or self._recover(pod, first_view_at)):
             return
+        if self._awaits_earlier and (due := first_view_at + EARLIER_SECONDS) > self._monotonic():
+            self._wake_at = due
+            return
+        self._take_up_beginning()
         before = self._progress
         step = observe(before, pod, self._clock(), self._settings.rules, monotonic=self._monotonic())
-        self._progress, self._wake_at = step.progress, step.wake_at
+        self._wake_at = step.wake_at
+        self._go_on(step)
+        if step.progress.phase is Phase.LEFT and before.phase is not Phase.LEFT:
+            self._leave_to_controller(step.progress.left)
+
+    def _take_up_beginning(self) -> None:
+        found, self._beginning = self._beginning, None
+        if found is not None and not any(entry.event.state is State.RUN for entry in self._journal.entries):
+            self._go_on(take_up(self._progress, found))
+
+    def _go_on(self, step: Step) -> None:
+        self._progress = step.progress
         for event in step.events:
             self._log.info("seen", state=event.state.value, stamp=event.stamp, detail=event.message)
             self._write(self._journal.with_event(event))
             self._send(event)
-        if step.progress.phase is Phase.LEFT and before.phase is not Phase.LEFT:
-            self._leave_to_controller(step.progress.left)
 
     def _leave_to_controller(self, reason: str) -> None:
         self._log.info("left_to_controller", reason=reason)

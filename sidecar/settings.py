@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from sidecar.events import Identity, State
-from sidecar.machine import Rules
+from sidecar.rules import Rules
 
 MOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TERMINATION_LOG = Path("/dev/termination-log")
+EARLIER_RUN = "earlier-run"
+"""Beside the states, what admission may ask to be told: the `run` that an earlier pod's sidecar could not deliver."""
 
 
 T = TypeVar("T")
@@ -66,8 +68,10 @@ class Settings:
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read and check every setting. Raises SettingsError on the first that cannot be used."""
     read = _Reader(environment)
+    words = read.each("CRONITOR_TELLS", _told_word, f"run, {EARLIER_RUN}, complete, fail")
     rules = Rules(
-        tells=frozenset(read.each("CRONITOR_TELLS", State, "run, complete, fail")),
+        tells=frozenset(word for word in words if isinstance(word, State)),
+        passes_run_on=EARLIER_RUN in words,
         backoff_limit=read.number("CRONITOR_BACKOFF_LIMIT", int, 6),
         failed_before=read.number("CRONITOR_FAILED_ATTEMPTS", int, 0),
         job_deadline_seconds=read.optional("CRONITOR_JOB_DEADLINE_SECONDS", int),
@@ -104,6 +108,10 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         log_level=read.one_of("CRONITOR_LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
         dry_run=read.text("CRONITOR_DRY_RUN") == "true",
     )
+
+
+def _told_word(word: str) -> State | str:
+    return word if word == EARLIER_RUN else State(word)
 
 
 class _Reader:

@@ -1,20 +1,23 @@
-"""Watches the one pod that the sidecar runs in, for as long as it lives.
+"""What the sidecar asks of the API server: a watch of its own pod, for as long as that lives.
 
 A single WATCH from `resourceVersion=0` gives the present state and then the changes (Kubernetes API concepts,
 "Get state and start at any"), so that a run costs one request. A closed connection is taken up where it was; a
 version that has grown too old (410) begins anew from the newest state.
+
+A pod that is not its run's first also asks once for the others of its Job, where it may have to tell how they began.
 """
 
 import json
 import random
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
 
+from sidecar import earlier
+from sidecar.earlier import Beginning
 from sidecar.http import pool, trusting
 from sidecar.log import Log
 from sidecar.settings import Settings
@@ -27,6 +30,8 @@ CONNECT_SECONDS = 5.0
 SHORTEST_WATCH_SECONDS = 1.0
 """A watch that ends sooner counts as failed, so that none is opened without a pause."""
 SLOWEST_RETRY_SECONDS = 15.0
+EARLIER_TRIES = 8
+"""Two minutes: an earlier pod that is being deleted may take its grace period, and then is gone."""
 
 
 class VersionExpiredError(Exception):
@@ -34,7 +39,7 @@ class VersionExpiredError(Exception):
 
 
 class WatchError(Exception):
-    """The API server did not answer a watch with one; the message says how."""
+    """The API server did not answer a request as it should; the message says how."""
 
 
 def watch_pod(
@@ -81,6 +86,40 @@ def watch_pod(
             rest(random.uniform(0.1, min(SLOWEST_RETRY_SECONDS, 0.25 * 2 ** min(failures, 10))))  # noqa: S311
 
 
+def find_beginning(
+    settings: Settings, log: Log, found: Callable[[Beginning | None], None], rest: Callable[[float], object]
+) -> None:
+    """Call `found` once with how the run began by its earlier pods; None if that cannot be known."""
+    for tries in range(EARLIER_TRIES):
+        try:
+            result = earlier.find(_pods_of_job(settings), settings.pod, settings.rules)
+        except Exception as error:  # noqa: BLE001 - it is tried again; the run is told without it, too
+            log.warning("earlier_pods_not_read", error=type(error).__name__, detail=_detail(error))
+        else:
+            if result.final:
+                found(result.beginning)
+                return
+        rest(min(2.0**tries, 2 * SLOWEST_RETRY_SECONDS))
+    found(None)
+
+
+def _pods_of_job(settings: Settings) -> list[dict[str, Any]]:
+    # By the label that the Job controller puts on its pods (batch/v1, `ControllerUidLabel`).
+    selector = urlencode({"labelSelector": f"batch.kubernetes.io/controller-uid={settings.identity.series}"})
+    _, connection = _connection(settings, None)
+    with connection:
+        response = connection.request(
+            "GET",
+            f"{settings.api_server}/api/v1/namespaces/{settings.namespace}/pods?{selector}",
+            headers=_headers(settings),
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=CONNECT_SECONDS),
+        )
+        if response.status != 200:
+            raise WatchError(f"the API server answered {response.status}")
+        pods: list[dict[str, Any]] = json.loads(response.data)["items"]
+        return pods
+
+
 def _connection(
     settings: Settings, connection: tuple[bytes, urllib3.PoolManager] | None
 ) -> tuple[bytes, urllib3.PoolManager]:
@@ -103,7 +142,7 @@ def _events(connection: urllib3.PoolManager, settings: Settings, version: str) -
     response = connection.request(
         "GET",
         f"{settings.api_server}/api/v1/namespaces/{settings.namespace}/pods?{urlencode(parameters)}",
-        headers={"Authorization": f"Bearer {_token(settings.token_file)}", "Accept": "application/json"},
+        headers=_headers(settings),
         preload_content=False,
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=SILENCE_SECONDS),
     )
@@ -130,9 +169,9 @@ def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         yield from lines
 
 
-def _token(path: Path) -> str:
-    """Read anew for every watch: the controller renews it."""
-    return path.read_text().strip()
+def _headers(settings: Settings) -> dict[str, str]:
+    """With the token, read anew for each request: the controller renews it."""
+    return {"Authorization": f"Bearer {settings.token_file.read_text().strip()}", "Accept": "application/json"}
 
 
 def _detail(error: Exception) -> str:

@@ -14,8 +14,8 @@ import pytest
 
 import sidecar.events
 import sidecar.journal
-import sidecar.machine
 import sidecar.pod
+import sidecar.rules
 import sidecar.settings
 import webhook.admission.decide
 import webhook.admission.inject
@@ -125,7 +125,7 @@ def test_everything_that_admission_says_arrives() -> None:
     assert (found.proxy, found.no_proxy) == (TEMPLATE.proxy.https, TEMPLATE.proxy.no)
     assert found.log_level == "debug"
     assert found.dry_run is True
-    assert found.rules == sidecar.machine.Rules(
+    assert found.rules == sidecar.rules.Rules(
         tells=frozenset(State),
         backoff_limit=3,
         failed_before=1,
@@ -159,12 +159,20 @@ def test_what_admission_leaves_out_is_what_the_sidecar_takes_for_granted() -> No
 
 @pytest.mark.parametrize(
     "told",
-    [ALL, frozenset({"complete", "fail"}), frozenset({"run", "complete"}), frozenset({"complete"}), frozenset()],
+    [
+        ALL,
+        frozenset({"complete", "fail"}),
+        frozenset({"run", "complete"}),
+        frozenset({"complete"}),
+        frozenset({"earlier-run", "complete", "fail"}),
+        frozenset(),
+    ],
     ids=lambda told: ",".join(sorted(told)) or "nothing",
 )
 def test_who_speaks_arrives(told: frozenset[str]) -> None:
-    found = sidecar.settings.load(environment(injected(told=told)))
-    assert {state.value for state in found.rules.tells} == told
+    found = sidecar.settings.load(environment(injected(told=told))).rules
+    passed_on = {sidecar.settings.EARLIER_RUN} if found.passes_run_on else set()
+    assert {state.value for state in found.tells} | passed_on == told
 
 
 def test_a_plain_http_address_goes_through_the_proxy_for_those() -> None:
@@ -172,8 +180,8 @@ def test_a_plain_http_address_goes_through_the_proxy_for_those() -> None:
     assert sidecar.settings.load(environment(injected(template=template))).proxy == "http://proxy:8080"
 
 
-def test_the_states_have_the_same_names() -> None:
-    assert set(webhook.admission.inject.STATES) == {state.value for state in State}
+def test_what_may_be_told_has_the_same_names() -> None:
+    assert {*webhook.admission.inject.TELLS} == {*(state.value for state in State), sidecar.settings.EARLIER_RUN}
 
 
 def test_every_variable_that_is_written_is_read() -> None:

@@ -12,7 +12,8 @@ import sidecar.machine
 import sidecar.pod
 import webhook.controller.attempts
 from sidecar.events import State
-from sidecar.machine import Rules, begin, observe, watched_containers
+from sidecar.machine import begin, observe
+from sidecar.rules import Rules, watched_containers
 from tests.unit.sidecar.pods import CREATED, at, container, ended, own, pod, running, waiting
 from tests.unit.webhook import objects
 from webhook import workloads

@@ -20,6 +20,8 @@ CONTAINER = "cronitor"
 INJECTED_LABEL = "k8s.cronitor.io/injected"
 SHORTEST_DEADLINE_SECONDS = 300
 LEAST_RESTART_LIMIT = 2
+EARLIER_RUN = "earlier-run"
+"""Beside the states of `telemetry.State`, what a sidecar may be asked to tell."""
 
 
 class Reason(Enum):
@@ -94,17 +96,20 @@ def why_not(
 
 
 def tells(job: Json, mark: RunMark | None) -> frozenset[str]:
-    """Which states the sidecar of this Job's next pod may tell; what is missing is the controller's to tell."""
-    started = mark is not None and mark.start is not None
-    failed = workloads.failed_pods(job) > 0
+    """Which states the sidecar of this Job's next pod may tell; what is missing is the controller's to tell.
+
+    `EARLIER_RUN`: it passes on the `run` of an earlier pod, where that one's sidecar could not deliver it.
+    """
+    has_begun = (mark is not None and mark.start is not None) or workloads.failed_pods(job) > 0
     suspended = workloads.condition(job, "Suspended") is not None
     if mark is not None and (mark.verdict or any(event.state is State.RUN for event in mark.owed)):
         return frozenset()  # told already; or the controller has yet to tell the `run`, which must come first
-    if suspended and not started and not failed:
+    if suspended and not has_begun:
         return frozenset()  # an earlier pod may have started unseen
-    run = frozenset() if started or failed else frozenset({"run"})
     verdict = {"complete"} if job["spec"].get("podFailurePolicy") else {"complete", "fail"}
-    return run | verdict
+    if not has_begun:
+        return frozenset({"run", *verdict})
+    return frozenset(verdict if mark is not None and mark.run else {EARLIER_RUN, *verdict})
 
 
 def is_injected(pod: Json) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from webhook import workloads
-from webhook.admission.decide import CONTAINER, INJECTED_LABEL, Owners
+from webhook.admission.decide import CONTAINER, EARLIER_RUN, INJECTED_LABEL, Owners
 from webhook.admission.template import Sidecar, Template
 from webhook.annotations import Options
 from webhook.monitor_identity import MonitorIdentity
@@ -22,7 +22,8 @@ TELLS_NOTHING = "none"
 VOLUME = "cronitor"
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 """A volume there keeps the API server from mounting the pod's own token into our container."""
-STATES = ("run", "complete", "fail")
+TELLS = ("run", EARLIER_RUN, "complete", "fail")
+"""What a sidecar may be told to tell, in the order in which it is written."""
 
 
 def patch(
@@ -39,7 +40,7 @@ def patch(
     spec, metadata = pod["spec"], pod["metadata"]
     environment = _environment(pod, owners, options, mark, identity, told, template)
     container = _container(pod, environment, resources, template.sidecar)
-    tells = ",".join(state for state in STATES if state in told) or TELLS_NOTHING
+    tells = ",".join(word for word in TELLS if word in told) or TELLS_NOTHING
     secrets = {entry.get("name") for entry in spec.get("imagePullSecrets") or ()}
     missing = [{"name": name} for name in template.sidecar.image_pull_secrets if name not in secrets]
     return [
@@ -68,7 +69,7 @@ def _environment(
         "CRONITOR_MONITOR_KEY": identity.key,
         "CRONITOR_ENV": identity.env,
         "CRONITOR_SERIES": job["metadata"]["uid"],
-        "CRONITOR_TELLS": ",".join(state for state in STATES if state in told),
+        "CRONITOR_TELLS": ",".join(word for word in TELLS if word in told),
         "CRONITOR_BACKOFF_LIMIT": job["spec"].get("backoffLimit", 6),
         "CRONITOR_FAILED_ATTEMPTS": workloads.failed_pods(job),
         "CRONITOR_JOB_DEADLINE_SECONDS": job["spec"].get("activeDeadlineSeconds"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from webhook import journal, workloads
 from webhook.admission.decide import CONTAINER
-from webhook.admission.inject import STATES, TELLS_ANNOTATION
+from webhook.admission.inject import TELLS, TELLS_ANNOTATION
 from webhook.journal import Report
 
 Json = Mapping[str, Any]
@@ -187,7 +187,7 @@ def parse(pod: Json, *, gone_at: float | None, chosen: frozenset[str], ignored: 
         containers=containers,
         native=native,
         watched=_watched(containers, chosen, ignored),
-        tells=frozenset(words).intersection(STATES) if injected else None,
+        tells=frozenset(words).intersection(TELLS) if injected else None,
         # Ended, it is started again for as long as its pod lives and is not being deleted.
         sidecar_runs=injected and not over and not ((own.get("state") or {}).get("terminated") and deleted_at),
         sidecar_waits=injected and bool((own.get("state") or {}).get("waiting")),

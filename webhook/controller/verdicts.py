@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from webhook import workloads
+from webhook.admission.decide import EARLIER_RUN
 from webhook.controller import stuck, telling
 from webhook.controller.attempts import Attempt
 from webhook.controller.stuck import Thresholds
@@ -114,6 +115,8 @@ def _handed_over(mark: RunMark, seen: Seen, outcome: Outcome | None) -> RunMark:
         if attempt.sidecar_runs:
             continue
         for event in attempt.report.pending:
+            if event.state is State.RUN and outcome is None and _passes_on(attempt, seen):
+                continue
             if _is_missing(event, mark) and not _contradicts(event, outcome, attempt):
                 mark = mark.owing(replace(event, host=event.host or attempt.node))
     return mark
@@ -135,11 +138,27 @@ def _with_run(mark: RunMark, seen: Seen, *, final: bool) -> RunMark:
     """`final`: no sidecar that could still tell it is waited for."""
     if mark.run or mark.verdict or seen.vanished:
         return mark
-    # A sidecar tells the start that it sees in its own pod: one whose containers never start tells none.
-    will_be_told = any(one.sidecar_runs and one.starts and "run" in (one.tells or ()) for one in seen.attempts)
+    will_be_told = any(_may_tell_run(one, seen) for one in seen.attempts)
     if mark.start is None or (will_be_told and not final):
         return mark
     return mark.owing(telling.run(mark.start, seen.job, seen.attempts))
+
+
+def _may_tell_run(attempt: Attempt, seen: Seen) -> bool:
+    """Whether its sidecar tells the run's start, or will. One whose containers never start tells none of its own."""
+    if not attempt.sidecar_runs or not attempt.tells:
+        return False
+    if EARLIER_RUN not in attempt.tells:
+        return "run" in attempt.tells and bool(attempt.starts)
+    # It can pass on what an earlier one owes for as long as all those pods are there to be read.
+    earlier = seen.attempts[: seen.attempts.index(attempt)]
+    return len(earlier) >= max(workloads.failed_pods(seen.job), 1) and all(one.gone_at is None for one in earlier)
+
+
+def _passes_on(attempt: Attempt, seen: Seen) -> bool:
+    """Whether a later pod's sidecar tells what this one's could not deliver of the run's start."""
+    later = seen.attempts[seen.attempts.index(attempt) + 1 :]
+    return any(_may_tell_run(one, seen) for one in later)
 
 
 def _outcome(seen: Seen, now: float) -> Outcome | None:

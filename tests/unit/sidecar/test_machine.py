@@ -5,20 +5,21 @@ from typing import Any
 
 import pytest
 
+from sidecar.earlier import Beginning
 from sidecar.events import MESSAGE_BYTES, Event, State, fits
 from sidecar.journal import Delivery, Entry, Journal, decode, encode
 from sidecar.machine import (
     Phase,
     Progress,
-    Rules,
     Step,
     all_ended,
     begin,
     observe,
     recover,
-    watched_containers,
+    take_up,
 )
 from sidecar.pod import parse
+from sidecar.rules import Rules, watched_containers
 from tests.unit.sidecar.pods import CREATED, container, ended, own, pod, running, waiting
 
 ALL = frozenset(State)
@@ -94,6 +95,38 @@ def test_the_first_start_of_a_restarted_container_is_that_of_its_last_incarnatio
 def test_a_manual_run_says_so() -> None:
     step = see(pod(container("app", ended(0))), replace(RULES, manual=True), Progress())
     assert [event.message for event in step.events] == ["manual", "manual · attempt 1/1 · app 0"]
+
+
+EARLIER = Event(State.RUN, CREATED - 60.0)
+
+
+def test_what_an_earlier_pod_could_not_tell_of_the_start_is_told_and_the_duration_counts_from_there() -> None:
+    step = take_up(Progress(), Beginning(EARLIER, owed=True))
+    assert step.events == (EARLIER,)
+    after = see(pod(container("app", ended(0, end=5))), tell(State.COMPLETE, State.FAIL), step.progress)
+    assert [(event.state, event.duration) for event in after.events] == [(State.COMPLETE, 65)]
+
+
+def test_what_an_earlier_pod_has_told_is_not_told_again_but_the_duration_counts_from_there() -> None:
+    step = take_up(Progress(), Beginning(EARLIER))
+    assert step.events == ()
+    after = see(pod(container("app", ended(0, end=5))), tell(State.COMPLETE, State.FAIL), step.progress)
+    assert [(event.state, event.duration) for event in after.events] == [(State.COMPLETE, 65)]
+
+
+@pytest.mark.parametrize("before", [Progress(), Progress(phase=Phase.RUNNING)])
+def test_where_no_earlier_pod_has_started_our_own_start_is_the_runs(before: Progress) -> None:
+    progress = take_up(before, Beginning(owed=True)).progress
+    step = see(pod(container("app", running(2))), tell(State.COMPLETE, State.FAIL), progress)
+    assert step.events == (Event(State.RUN, CREATED + 2),)
+    assert see(pod(container("app", running(2))), tell(State.COMPLETE), step.progress).events == ()
+
+
+@pytest.mark.parametrize("phase", [Phase.TOLD, Phase.LEFT])
+def test_nothing_of_the_start_is_told_after_the_verdict(phase: Phase) -> None:
+    settled = Progress(phase=phase)
+    for beginning in (Beginning(EARLIER, owed=True), Beginning(owed=True)):
+        assert take_up(settled, beginning) == Step(settled)
 
 
 # --- TOLD, LEFT ----------------------------------------------------------------------------------------------------

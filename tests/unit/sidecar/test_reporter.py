@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from sidecar import journal as journals
+from sidecar.earlier import Beginning
 from sidecar.events import Event, State
 from sidecar.journal import Delivery, Entry, Journal
 from sidecar.pod import parse
-from sidecar.reporter import Broken, Delivered, Incoming, Reporter, Seen, delivery_limit, earlier_journal
+from sidecar.reporter import Broken, Delivered, Earlier, Incoming, Reporter, Seen, delivery_limit, earlier_journal
 from sidecar.settings import Settings
 from tests.unit.sidecar.conftest import Lines, Load
 from tests.unit.sidecar.pods import CREATED, container, ended, own, pod, running, waiting
@@ -95,6 +96,50 @@ def rig(settings: Load, lines: Lines) -> Callable[..., Rig]:
 
 def seen(raw: Any, *, deleted: bool = False) -> Seen:
     return Seen(raw, deleted)
+
+
+# --- the start of the run, in a pod that is not its first ----------------------------------------------------------
+
+EARLIER = Event(State.RUN, CREATED - 60.0)
+
+
+@pytest.fixture
+def later(settings: Load, lines: Lines) -> Callable[..., Rig]:
+    return lambda **more: Rig(settings(CRONITOR_TELLS="earlier-run,complete,fail"), lines, **more)
+
+
+def test_what_an_earlier_pod_owes_is_told_before_our_verdict(later: Callable[..., Rig]) -> None:
+    ran = later().run(seen(SUCCEEDED), Earlier(Beginning(EARLIER, owed=True)), SIGTERM)
+    assert ran.told == ["run", "complete"]
+    assert ran.sent[0] == EARLIER
+    assert [entry.delivery for entry in ran.journal.entries] == [Delivery.ACCEPTED] * 2
+
+
+@pytest.mark.parametrize("beginning", [None, Beginning(EARLIER)])
+def test_what_is_not_owed_or_not_known_is_not_told(later: Callable[..., Rig], beginning: Beginning | None) -> None:
+    assert later().run(seen(RUNNING), Earlier(beginning), seen(SUCCEEDED), SIGTERM).told == ["complete"]
+
+
+def test_what_is_found_of_earlier_pods_may_come_before_the_first_view(later: Callable[..., Rig]) -> None:
+    ran = later().run(Earlier(Beginning(EARLIER, owed=True)), seen(RUNNING), seen(SUCCEEDED), SIGTERM)
+    assert ran.told == ["run", "complete"]
+
+
+def test_the_verdict_does_not_wait_for_ever_for_what_earlier_pods_leave(later: Callable[..., Rig]) -> None:
+    assert later(step=0.2).run(seen(SUCCEEDED), SIGTERM).told == ["complete"]
+
+
+def test_after_a_restart_what_was_passed_on_is_not_told_again(later: Callable[..., Rig]) -> None:
+    before = journals.encode(Journal((Entry(EARLIER, Delivery.ACCEPTED),))).decode()
+    ours = own(running(0), last={"terminated": {**ended(137)["terminated"], "message": before}}, restarts=1)
+    ran = later().run(
+        seen(pod(container("app", running()), init=(ours,))),
+        Earlier(Beginning(EARLIER, owed=True)),
+        seen(pod(container("app", ended(0)), init=(ours,))),
+        SIGTERM,
+    )
+    assert ran.told == ["complete"]
+    assert ran.sent[0].duration == 65
 
 
 # --- telling -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Watching one pod: what is seen, and how the watch is taken up again after each kind of failure."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,12 +12,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from sidecar.earlier import Beginning
+from sidecar.events import Event, State
 from sidecar.settings import Settings
-from sidecar.watch import watch_pod
+from sidecar.watch import EARLIER_TRIES, find_beginning, watch_pod
 from tests.cronitor.certificates import server_context
 from tests.unit.sidecar.conftest import Lines, Load
 from tests.unit.sidecar.http_server import Answer, ScriptedServer, events
-from tests.unit.sidecar.pods import container, pod, running
+from tests.unit.sidecar.pods import CREATED, container, pod, running
 
 EXPIRED = {"kind": "Status", "code": 410, "message": "too old resource version"}
 GONE, BROKEN = Answer(410), Answer(500)
@@ -174,3 +177,54 @@ def test_a_watch_that_breaks_a_hundred_times_leaves_nothing_behind(environment: 
         )  # fmt: skip
     early, late = map(int, done.stdout.split())
     assert late - early < 300, f"private memory went from {early} to {late} KiB"
+
+
+# --- the earlier pods of the run -------------------------------------------------------------------------------------
+
+
+def beginnings(api: Settings, lines: Lines, *script: Answer) -> tuple[list[Beginning | None], int, ScriptedServer]:
+    """What was found, after how many rests, and the server that was asked."""
+    found: list[Beginning | None] = []
+    rests: list[float] = []
+    with ScriptedServer(*script) as server:
+        rules = replace(api.rules, passes_run_on=True, failed_before=1)
+        given = replace(api, api_server=f"http://127.0.0.1:{server.port}", rules=rules)
+        find_beginning(given, lines.log(), found.append, rests.append)
+    return found, len(rests), server
+
+
+def pods(*found: dict[str, Any]) -> Answer:
+    return Answer(body=json.dumps({"items": list(found)}).encode())
+
+
+def before(phase: str) -> dict[str, Any]:
+    found = pod(container("app", running()))
+    found["metadata"]["name"], found["status"]["phase"] = "first", phase
+    return found
+
+
+def test_the_pods_of_the_job_are_asked_for_once(api: Settings, lines: Lines) -> None:
+    found, rests, server = beginnings(api, lines, pods(before("Failed")))
+    assert found == [Beginning(Event(State.RUN, CREATED + 1.0), owed=True)]
+    assert rests == 0
+    [request] = server.requests
+    assert request.headers["authorization"] == "Bearer token-0123456789"
+    query = parse_qs(urlsplit(request.path).query)
+    assert query == {"labelSelector": ["batch.kubernetes.io/controller-uid=job-uid"]}
+
+
+def test_they_are_asked_for_again_while_one_of_them_ends_and_after_an_error(api: Settings, lines: Lines) -> None:
+    script = (Answer(500), Answer(body=b"nonsense"), pods(before("Running")), pods(before("Failed")))
+    found, rests, _ = beginnings(api, lines, *script)
+    assert found == [Beginning(Event(State.RUN, CREATED + 1.0), owed=True)]
+    assert rests == 3
+    assert lines.holds("earlier_pods_not_read")
+
+
+def test_the_asking_has_an_end(api: Settings, lines: Lines) -> None:
+    found, rests, _ = beginnings(api, lines, *[pods(before("Running"))] * EARLIER_TRIES)
+    assert (found, rests) == ([None], EARLIER_TRIES)
+
+
+def test_of_a_pod_that_is_gone_nothing_can_be_known(api: Settings, lines: Lines) -> None:
+    assert beginnings(api, lines, pods())[:2] == ([None], 0)

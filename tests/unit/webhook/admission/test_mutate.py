@@ -128,7 +128,7 @@ def test_the_identity_is_that_of_the_annotations(mutation: Mutation, api: ApiSer
 
 
 def test_an_open_run_keeps_the_identity_that_its_mark_has_frozen(mutation: Mutation, api: ApiServer) -> None:
-    mark = RunMark("frozen-key", "shop/backup", "frozen-env", start=1772366401.0, job=JOB_UID)
+    mark = RunMark("frozen-key", "shop/backup", "frozen-env", start=1772366401.0, run=True, job=JOB_UID)
     api.put(JOB, job(annotations={run_mark.ANNOTATION: run_mark.write(mark)}))
     api.put(CRON_JOB, cron_job(include="false", key="edited", env="edited"))
     given = pod()

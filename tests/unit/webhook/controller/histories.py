@@ -18,7 +18,7 @@ from webhook.telemetry import Event, State
 Json = dict[str, Any]
 
 T = CREATED_AT
-ALL, VERDICT = "run,complete,fail", "complete,fail"
+ALL, VERDICT, PASSES_ON = "run,complete,fail", "complete,fail", "earlier-run,complete,fail"
 MARK = RunMark("key", "shop/backup", job=JOB_UID)
 
 

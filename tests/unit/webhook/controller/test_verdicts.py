@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.webhook.controller.histories import Row, T, words
 from tests.unit.webhook.controller.histories_alone import ALONE, CROWD, GONE, HANGING, SELECTED
-from tests.unit.webhook.controller.histories_with_sidecar import DECIDED, LEFT_TO_US, SIDECAR_TELLS
+from tests.unit.webhook.controller.histories_with_sidecar import DECIDED, LEFT_TO_US, PASSED_ON, SIDECAR_TELLS
 from webhook.controller.verdicts import decide, is_closed
 from webhook.run_mark import RunMark
 from webhook.telemetry import Event, State
@@ -15,6 +15,7 @@ from webhook.telemetry import Event, State
 TABLE = {
     "the sidecar tells": SIDECAR_TELLS, "left to the controller": LEFT_TO_US, "alone": ALONE, "gone": GONE,
     "hanging": HANGING, "selected": SELECTED, "crowd": CROWD, "decided": DECIDED,
+    "passed on": PASSED_ON,
 }  # fmt: skip
 ROWS = [pytest.param(row, id=f"{group}: {row.history}") for group, rows in TABLE.items() for row in rows]
 
