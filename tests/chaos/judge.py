@@ -7,9 +7,9 @@ from tests.chaos.duplicates import API_SERVER, explain
 from tests.chaos.plan import Kind
 from tests.chaos.seen import UNEXPLAINED, Event, Fell, JobSeen, PodSeen
 
-START_SECONDS = 180.0
-END_SECONDS = 240.0
-"""Beyond its own work's time: generous, since API server and kubelet are away now and then."""
+START_SECONDS = 60.0
+END_SECONDS = 60.0
+"""Beyond its own work's time, and beyond what the same faults cost the Jobs without us that ran at that time."""
 START_ERROR = "StartError"
 ADMISSION = (Kind.ADMISSION_KILLED, Kind.ADMISSION_DELETED, Kind.ADMISSION_AWAY, *API_SERVER)
 CONTROLLER = (Kind.LEADER_KILLED, Kind.LEADER_DELETED, Kind.CONTROLLER_AWAY, *API_SERVER)
@@ -63,8 +63,10 @@ class Verdict:
         return not (self.harmed or self.lost or self.wrong or self.unexplained or missed or self.unclosed)
 
 
-def judge(jobs: Iterable[JobSeen], heard: Sequence[Event], faults: Sequence[Fell], now: float) -> Verdict:
-    """`now` is when everything had become quiet."""
+def judge(
+    jobs: Iterable[JobSeen], twins: Sequence[JobSeen], heard: Sequence[Event], faults: Sequence[Fell], now: float
+) -> Verdict:
+    """`now` is when everything had become quiet; `twins` are Jobs without us."""
     jobs = list(jobs)
     by_series: dict[str, list[Event]] = {job.series: [] for job in jobs}
     strangers = [event for event in heard if event.series not in by_series]
@@ -72,7 +74,7 @@ def judge(jobs: Iterable[JobSeen], heard: Sequence[Event], faults: Sequence[Fell
         by_series.setdefault(event.series, []).append(event)
     told = [(job, by_series[job.series]) for job in jobs]
     return Verdict(
-        harmed=tuple(found for job in jobs for found in _harmed(job, faults, now)),
+        harmed=tuple(found for job in jobs for found in _harmed(job, twins, faults, now)),
         lost=tuple(found for job, events in told for found in _lost(job, events, faults)),
         wrong=(
             *(found for job, events in told for found in _wrong(job, events)),
@@ -119,17 +121,20 @@ def _finding(job: JobSeen, what: str, explanation: str = UNEXPLAINED) -> Finding
     return Finding(f"{job.namespace}/{job.name}", job.shape, job.series, what, explanation)
 
 
-def _harmed(job: JobSeen, faults: Sequence[Fell], now: float) -> Iterator[Finding]:
+def _harmed(job: JobSeen, twins: Sequence[JobSeen], faults: Sequence[Fell], now: float) -> Iterator[Finding]:
     expected = job.expected
     if job.outcome and job.outcome != expected.outcome:
         yield _finding(job, f"ended {job.outcome} ({job.reason}), not {expected.outcome}")
     took = (job.ended or now) - job.made
+    beside = [twin for twin in twins if twin.made <= (job.ended or now) and (twin.ended or now) >= job.made]
     if not job.outcome:
         yield _finding(job, f"has not ended {took:.0f} s after it was made")
-    elif took > expected.seconds + END_SECONDS:
-        yield _finding(job, f"took {took:.0f} s for work of {expected.seconds:.0f} s")
-    if job.started is not None and job.started - job.made > START_SECONDS:
-        yield _finding(job, f"started {job.started - job.made:.0f} s after it was made")
+    elif job.delay(now) > END_SECONDS + (slowest := max((twin.delay(now) for twin in beside), default=0.0)):
+        yield _finding(job, f"took {took:.0f} s for work of {expected.seconds:.0f} s, without us {slowest:.0f} s more")
+    if (waited := job.start_delay(now)) > START_SECONDS + (
+        most := max((t.start_delay(now) for t in beside), default=0.0)
+    ):
+        yield _finding(job, f"started {waited:.0f} s after it was made, without us {most:.0f} s")
     for pod in job.pods.values():
         for end in pod.sidecar_ends.values():
             if end.split()[0] != "0" and not _brought_about(end, pod, faults):

@@ -1,7 +1,8 @@
 """Pure: the closing table, and the document that is kept of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from statistics import median
 from typing import Any
 
 from tests.chaos.judge import Finding, Verdict, counts_by_shape
@@ -44,6 +45,28 @@ def findings(verdict: Verdict) -> str:
         if len(ordered) > SHOWN:
             lines.append(f"{name}: and {len(ordered) - SHOWN} more")
     return "\n".join(lines)
+
+
+def slowest(jobs: Sequence[JobSeen], twins: Sequence[JobSeen], now: float) -> dict[str, Any]:
+    """How many seconds beyond the time of their work Jobs took, with us and without."""
+    return {
+        name: {"jobs": len(group), "median": _rounded(median, group, now), "most": _rounded(max, group, now)}
+        for name, group in (("with_us", jobs), ("without_us", twins))
+        if group
+    }
+
+
+def _rounded(of: Callable[[list[float]], float], group: Sequence[JobSeen], now: float) -> float:
+    return round(of([job.delay(now) for job in group]), 1)
+
+
+def slowest_line(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Such as `later than their work takes: with us median 6.1 s, most 250 s (479 Jobs); without us …`."""
+    groups = [
+        f"{name.replace('_', ' ')} median {one['median']} s, most {one['most']} s ({one['jobs']} Jobs)"
+        for name, one in found.items()
+    ]
+    return f"later than their work takes: {'; '.join(groups)}"
 
 
 def document(

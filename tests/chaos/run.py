@@ -97,7 +97,7 @@ class Chaos:
         while time.time() < deadline:
             quiet = min(time.time() - max(self._heard.last, self._started), self._stream.unchanged_seconds)
             jobs = self._stream.jobs
-            done = all(is_done(job, self._heard.of(job.series)) for job in jobs)
+            done = all(is_done(job, self._heard.of(job.series)) for job in jobs) and not self._stream.running
             if quiet > (QUIET_SECONDS if done else STALLED_SECONDS):
                 return
             time.sleep(TICK_SECONDS * 10)
@@ -108,12 +108,15 @@ class Chaos:
 
     def _judged(self) -> Verdict:
         now = time.time()
-        jobs, heard = self._stream.jobs, self._heard.all()
-        verdict = judge(jobs, heard, self._fell, now)
-        document = report.document(self._plan, self._started, now - self._started, jobs, heard, self._fell, verdict)
+        jobs, twins, heard = self._stream.jobs, self._stream.twins, self._heard.all()
+        verdict = judge(jobs, twins, heard, self._fell, now)
+        took = now - self._started
+        document = report.document(self._plan, self._started, took, jobs, heard, self._fell, verdict)
+        document["slowest"] = report.slowest(jobs, twins, now)
         BUILD.mkdir(exist_ok=True)
         (BUILD / "chaos.json").write_text(json.dumps(document, indent=1, ensure_ascii=False))
         self._say(f"\n{report.table(jobs, verdict)}\n\n{report.findings(verdict)}")
+        self._say(report.slowest_line(document["slowest"]))
         explained = len(verdict.duplicates) - len(verdict.unexplained)
         self._say(
             f"seed {self._plan.seed}, {self._plan.seconds / 60:g} min, {len(jobs)} Jobs, {len(self._fell)} faults: "

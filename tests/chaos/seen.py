@@ -56,6 +56,14 @@ class JobSeen:
         """When the first container of the first pod did."""
         return min((pod.started for pod in self.pods.values() if pod.started is not None), default=None)
 
+    def delay(self, now: float) -> float:
+        """Seconds until its end, or until now, beyond the time that its work takes."""
+        return (self.ended or now) - self.made - self.expected.seconds
+
+    def start_delay(self, now: float) -> float:
+        """Seconds until its first container started, or until now where it goes on without; 0 where it never did."""
+        return (self.started or self.made if self.outcome else self.started or now) - self.made
+
     def with_pod(self, new: PodSeen) -> "JobSeen":
         """With this view of one of its pods."""
         earlier = self.pods.get(new.uid)

@@ -1,6 +1,7 @@
 """Heard, seen and fallen → harmed, lost, wrong, told twice, missed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -12,8 +13,10 @@ from tests.unit.chaos.seeing import HEARD, MADE, event, fell, job, pod
 NOW = MADE + 400
 
 
-def verdict(seen: JobSeen, heard: Sequence[Event] = HEARD, faults: Sequence[Fell] = ()) -> Verdict:
-    return judge([seen], heard, faults, NOW)
+def verdict(
+    seen: JobSeen, heard: Sequence[Event] = HEARD, faults: Sequence[Fell] = (), twins: Sequence[JobSeen] = ()
+) -> Verdict:
+    return judge([seen], twins, heard, faults, NOW)
 
 
 def counts(found: Verdict) -> dict[str, int]:
@@ -40,7 +43,7 @@ def test_a_run_told_right_is_nothing() -> None:
         (job(outcome="Failed", reason="BackoffLimitExceeded"), "ended Failed (BackoffLimitExceeded), not Complete"),
         (job(outcome="", ended=None), "has not ended"),
         (job(ended=MADE + 300), "took 300 s"),
-        (job("succeeds", pod(started=MADE + 190), ended=MADE + 200), "started 190 s after"),
+        (job("succeeds", pod(started=MADE + 61), ended=MADE + 62), "started 61 s after"),
         (job("succeeds", pod(sidecar_ends={0: "1 Error"})), "exited with 1 Error"),
         (job("succeeds", pod(sidecar_ends={0: "137 Error", 1: "0 Completed"})), "exited with 137 Error"),
         (job("succeeds", pod(sidecar_ends={0: "128 StartError"})), "exited with 128 StartError"),
@@ -50,6 +53,17 @@ def test_harm(seen: JobSeen, words: str) -> None:
     found = verdict(seen)
     assert not found.good
     assert [words in str(one) for one in found.harmed] == [True]
+
+
+def test_what_the_same_faults_did_to_a_job_without_us_is_no_harm_by_us() -> None:
+    late = job("succeeds", pod(started=MADE + 190), ended=MADE + 200)
+    assert counts(verdict(late)) == {"harmed": 2}
+    as_late = replace(late, series="twin", made=MADE + 20)
+    assert counts(verdict(late, twins=[as_late])) == {}
+    before = replace(late, series="twin", made=MADE - 300, ended=MADE - 1)
+    assert counts(verdict(late, twins=[before])) == {"harmed": 2}
+    still_runs = replace(late, series="twin", outcome="", ended=None, pods={})
+    assert counts(verdict(late, twins=[still_runs])) == {}
 
 
 def test_a_sidecar_that_was_killed_by_us_did_not_exit_by_itself() -> None:
@@ -146,7 +160,7 @@ def test_an_open_mark_is_told() -> None:
 
 def test_counts_are_by_shape() -> None:
     seen = job("exits-3", pod(injected=False))
-    found = judge([seen], [], [], NOW)
+    found = judge([seen], [], [], [], NOW)
     assert counts_by_shape([seen], found) == {
         "exits-3": {"jobs": 1, "harmed": 0, "lost": 1, "wrong": 0, "duplicates": 0, "missed": 1}
     }
