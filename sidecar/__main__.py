@@ -81,6 +81,17 @@ def report(inbox: "queue.SimpleQueue[Incoming]") -> None:
         threading.Thread(target=look_at_earlier_pods, name="earlier", daemon=True).start()
     threading.Thread(target=watch, name="watch", daemon=True).start()
     Reporter(settings, log, inbox, sender.send, hurry, process_started_at()).run()
+    spent = os.times()
+    log.info("used", cpu_seconds=round(spent.user + spent.system, 2), peak_kib=peak_kib())
+
+
+def peak_kib() -> int:
+    """The most memory that this process has had resident, in KiB; 0 where /proc does not tell."""
+    try:
+        with open("/proc/self/status") as status:
+            return next((int(line.split()[1]) for line in status if line.startswith("VmHWM:")), 0)
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def process_started_at() -> float:

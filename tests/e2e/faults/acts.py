@@ -162,6 +162,18 @@ def cronitor_never_there(scene: Scene) -> None:
     scene.end()
 
 
+def first_pod_cut_off(scene: Scene) -> None:
+    """Its attempt fails, and nobody but the next pod's sidecar is there to tell how the run began."""
+    scene.block("cronitor")
+    scene.logged("telling_again")
+    controller_away.begin(scene.world)
+    scene.end(7)
+    scene.running(pod=2)
+    scene.told()
+    scene.end(pod=2)
+    scene.told("complete")
+
+
 # --- the pod's network ---------------------------------------------------------------------------------------------
 
 

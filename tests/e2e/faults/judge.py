@@ -16,6 +16,8 @@ from webhook.workloads import epoch
 
 SLACK_SECONDS = 4.0
 """For a machine that is busy; the kubelet's times are whole seconds."""
+MOST_CPU_SECONDS, MOST_KIB = 1.0, 32 * 1024
+"""Several times what an undisturbed run takes, and somewhat more than its memory (docs/performance.md)."""
 Logs = Mapping[str, str]
 
 
@@ -29,6 +31,7 @@ def problems(scene: Scene, logs: Logs) -> list[str]:
         *_journal(scene),
         *_logged(scene, logs),
         *_held(scene, logs),
+        *_used(scene, logs),
     ]
 
 
@@ -135,6 +138,17 @@ def _held(scene: Scene, logs: Logs) -> Iterator[str]:
         lines = [line for text in _logs_of(pod, logs) for line in text.splitlines() if "event=sigterm" in line]
         if ended and lines and ended - (told := _written_at(lines[-1])) > limit:
             yield f"held the pod for {ended - told:.1f} s after SIGTERM, limit {limit:g} s"
+
+
+def _used(scene: Scene, logs: Logs) -> Iterator[str]:
+    """Whatever went wrong, no sidecar has spun or grown: by its own last line."""
+    for pod in scene.pods:
+        for text in _logs_of(pod, logs):
+            for cpu_seconds, peak_kib in re.findall(r"event=used .*cpu_seconds=([\d.]+) peak_kib=(\d+)", text):
+                if float(cpu_seconds) > MOST_CPU_SECONDS:
+                    yield f"the sidecar used {cpu_seconds} s of CPU"
+                if int(peak_kib) > MOST_KIB:
+                    yield f"the sidecar had {peak_kib} KiB of memory"
 
 
 def _logs_of(pod: Json, logs: Logs) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -123,6 +124,15 @@ def test_the_pause_of_a_broken_watch_ends_at_sigterm(start: Start) -> None:
     process = start()  # there is no CA file to trust the API server by
     read_until(process, "watch_broken")
     assert "left_to_controller" in end(process)
+
+
+def test_its_last_word_is_what_it_has_used(start: Start) -> None:
+    process = start()
+    read_until(process, "event=started")
+    found = re.search(r"event=used .*cpu_seconds=([\d.]+) peak_kib=(\d+)", end(process).splitlines()[-1])
+    assert found is not None
+    assert float(found[1]) > 0
+    assert int(found[2]) > 1000
 
 
 def test_a_thread_that_ends_by_an_error_tells_its_kind_alone(start: Start) -> None:
