@@ -281,8 +281,17 @@ class Reporter:
         return max(0.05, min(waits) - self._monotonic()) if waits else None
 
     def _leave(self) -> None:
+        self._take_acknowledgements()
         if not self._progress.settled:
             self._leave_to_controller("the pod ended before its containers were seen to end")
         elif self._journal.pending and not self._journal.left:
             self._leave_to_controller("not delivered before the pod's end")
+        self._take_acknowledgements()
         self._log.info("leaving", pending=len(self._journal.pending))
+
+    def _take_acknowledgements(self) -> None:
+        """What Cronitor has taken at the last moment need not be told again by the controller."""
+        while not self._inbox.empty():
+            match self._inbox.get():
+                case Delivered(event, delivery):
+                    self._write(self._journal.with_delivery(event, delivery))

@@ -104,6 +104,11 @@ def failed_pods(job: Json) -> int:
     return int(status.get("failed") or 0) + len(uncounted)
 
 
+def active_pods(job: Json) -> int:
+    """Pods of this Job that had not ended when the Job controller looked last."""
+    return int((job.get("status") or {}).get("active") or 0)
+
+
 def condition(job: Json, kind: str) -> Json | None:
     """The condition of this type, whatever its status; never by its place in the list."""
     conditions = (job.get("status") or {}).get("conditions") or ()

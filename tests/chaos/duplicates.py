@@ -22,6 +22,10 @@ MARK_SECONDS = 10.0
 """Between an event's arrival and its verdict in the mark, with the retries that an absent API server makes."""
 PEACE_SECONDS = 10.0
 """A leader that is told to end goes on for so long at the most."""
+HURRIED_SECONDS = (2.0, 4.0)
+"""A sidecar whose pod is ending waits 2 s for an answer, which may come just then, and soon asks again."""
+LAST_SECONDS = 6.0
+"""In which a sidecar has gone since it was told to."""
 RECOVERY_SECONDS = 15.0
 """After the API server is back clients may still pause between their tries."""
 
@@ -32,6 +36,8 @@ def explain(first: Event, again: Event, job: JobSeen, faults: Sequence[Fell]) ->
 
 
 def _reasons(first: Event, again: Event, job: JobSeen, faults: Sequence[Fell]) -> Iterator[str]:
+    if first.sender == "sidecar":
+        yield from _too_late(first, again, job)
     if first.fault in ANSWER_LOST and not any(ACKNOWLEDGED in violation for violation in again.violations):
         yield f"Cronitor's answer to the first was lost ({first.fault})"
     for fault in faults:
@@ -48,3 +54,15 @@ def _reasons(first: Event, again: Event, job: JobSeen, faults: Sequence[Fell]) -
                 yield f"it was not marked: {told}"
             if fault.kind in API_SERVER and fault.near(first.arrived - RECOVERY_SECONDS, first.arrived + MARK_SECONDS):
                 yield f"it was not marked: {told}"
+
+
+def _too_late(first: Event, again: Event, job: JobSeen) -> Iterator[str]:
+    """The answer met a sidecar that had given it up, as its pod was ending."""
+    shortest, longest = HURRIED_SECONDS
+    ends = [pod.sidecar_ended - first.arrived for pod in job.pods.values() if pod.sidecar_ended is not None]
+    # The kubelet's times are whole seconds, cut off.
+    if again.sender == "controller" and any(-1 <= end <= (LAST_SECONDS if first.fault else 1) for end in ends):
+        yield "Cronitor's answer came as the sidecar's time was up"
+    waited = again.sender == "sidecar" and shortest <= again.arrived - first.arrived <= longest
+    if first.fault == FaultKind.SLOW and waited and any(-1 <= end <= LAST_SECONDS for end in ends):
+        yield "Cronitor's answer came as late as a sidecar waits for it whose pod is ending"

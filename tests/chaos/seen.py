@@ -16,7 +16,10 @@ UNEXPLAINED = ""
 
 @dataclass(frozen=True, slots=True)
 class PodSeen:
-    """One pod. `sidecar_ends` has each end of our container, such as `137 Error`, by the restarts before it."""
+    """One pod. `sidecar_ends` has each end of our container, such as `137 Error`, by the restarts before it.
+
+    `sidecar_ended`: when its last incarnation did, in Unix seconds.
+    """
 
     name: str
     uid: str
@@ -24,11 +27,13 @@ class PodSeen:
     injected: bool
     started: float | None = None
     sidecar_ends: dict[int, str] = field(default_factory=dict)
+    sidecar_ended: float | None = None
 
     def merged(self, later: "PodSeen") -> "PodSeen":
         """The newer view, with what only the older one showed."""
         ends = {**self.sidecar_ends, **later.sidecar_ends}
-        return replace(later, started=later.started or self.started, sidecar_ends=ends)
+        ended = later.sidecar_ended or self.sidecar_ended
+        return replace(later, started=later.started or self.started, sidecar_ends=ends, sidecar_ended=ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ def pod_seen(pod: Json) -> PodSeen:
         is_injected(pod),
         min((start for start in starts if start), default=None),
         dict(_sidecar_ends(status)),
+        _sidecar_ended(status),
     )
 
 
@@ -156,6 +162,13 @@ def _starts(status: Json) -> Iterator[str]:
                 ran = state.get("running") or state.get("terminated") or {}
                 if ran.get("startedAt"):
                     yield ran["startedAt"]
+
+
+def _sidecar_ended(status: Json) -> float | None:
+    for container in status.get("initContainerStatuses") or ():
+        if container["name"] == CONTAINER:
+            return epoch(((container.get("state") or {}).get("terminated") or {}).get("finishedAt"))
+    return None
 
 
 def _sidecar_ends(status: Json) -> Iterator[tuple[int, str]]:

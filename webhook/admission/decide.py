@@ -100,11 +100,13 @@ def tells(job: Json, mark: RunMark | None) -> frozenset[str]:
 
     `EARLIER_RUN`: it passes on the `run` of an earlier pod, where that one's sidecar could not deliver it.
     """
-    has_begun = (mark is not None and mark.start is not None) or workloads.failed_pods(job) > 0
+    known = (mark is not None and mark.start is not None) or workloads.failed_pods(job) > 0
+    # The Job controller counts a pod once it has made it, and a failure after it has made the next one.
+    has_begun = known or workloads.active_pods(job) > 0
     suspended = workloads.condition(job, "Suspended") is not None
     if mark is not None and (mark.verdict or any(event.state is State.RUN for event in mark.owed)):
         return frozenset()  # told already; or the controller has yet to tell the `run`, which must come first
-    if suspended and not has_begun:
+    if suspended and not known:
         return frozenset()  # an earlier pod may have started unseen
     verdict = {"complete"} if job["spec"].get("podFailurePolicy") else {"complete", "fail"}
     if not has_begun:

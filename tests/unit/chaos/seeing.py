@@ -20,10 +20,10 @@ def job(shape: str = "succeeds", *pods: PodSeen, **more: Any) -> JobSeen:
     return JobSeen(seen.name, seen.namespace, seen.series, shape, MADE, pods=kept, **known)
 
 
-def event(state: str, number: int, code: int | None = None, **more: Any) -> Event:
+def event(state: str, number: float, code: int | None = None, **more: Any) -> Event:
     """`number` is also the seconds after the Job was made."""
     known = {"arrived": MADE + number, "series": "series-1", "sender": "sidecar", **more}
-    return Event(number=number, state=state, code=code, **known)
+    return Event(number=int(number), state=state, code=code, **known)
 
 
 def fell(kind: Kind, began: float, ended: float | None = None, uid: str = "") -> Fell:

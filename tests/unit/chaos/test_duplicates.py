@@ -1,11 +1,13 @@
 """Which fault accounts for an event that came twice, and which does not."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.chaos.duplicates import explain
 from tests.chaos.plan import Kind
 from tests.chaos.seen import UNEXPLAINED, Event, Fell
-from tests.unit.chaos.seeing import event, fell, job, pod
+from tests.unit.chaos.seeing import MADE, event, fell, job, pod
 
 BY_SIDECAR = event("complete", 50, 0)
 BY_CONTROLLER = event("complete", 50, 0, sender="controller")
@@ -46,3 +48,26 @@ def test_a_fault_at_the_right_moment_explains(first: Event, again: Event, fault:
 )
 def test_another_one_does_not(first: Event, again: Event, fault: Fell | None) -> None:
     assert explain(first, again, job(), [fault] if fault else []) == UNEXPLAINED
+
+
+SLOWLY = event("complete", 50, 0, fault="slow")
+SOON = event("complete", 52.1, 0, violations=ACKNOWLEDGED.violations)
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "ended", "expected"),
+    [
+        (BY_SIDECAR, AGAIN_BY_CONTROLLER, 50, "time was up"),
+        (BY_SIDECAR, AGAIN_BY_CONTROLLER, 53, UNEXPLAINED),
+        (BY_SIDECAR, AGAIN_BY_SIDECAR, 50, UNEXPLAINED),
+        (SLOWLY, SOON, 54, "as late as a sidecar waits"),
+        (SLOWLY, SOON, 70, UNEXPLAINED),
+        (SLOWLY, ACKNOWLEDGED, 54, UNEXPLAINED),
+        (SLOWLY, replace(ACKNOWLEDGED, sender="controller"), 54, "time was up"),
+    ],
+)
+def test_an_answer_can_come_too_late_for_a_sidecar_whose_pod_ends(
+    first: Event, again: Event, ended: float, expected: str
+) -> None:
+    found = explain(first, again, job("succeeds", pod(sidecar_ended=MADE + ended)), [])
+    assert expected in found if expected else found == UNEXPLAINED

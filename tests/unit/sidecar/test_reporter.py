@@ -261,6 +261,12 @@ def test_it_leaves_at_once_when_all_is_told(rig: Callable[..., Rig]) -> None:
     assert rig(step=0).run(seen(SUCCEEDED), SIGTERM).told == ["run", "complete"]
 
 
+def test_what_is_acknowledged_as_the_time_is_up_is_not_left_to_the_controller(rig: Callable[..., Rig]) -> None:
+    ran = rig(step=10.0).run(seen(SUCCEEDED), SIGTERM)
+    assert [entry.delivery for entry in ran.journal.entries] == [Delivery.ACCEPTED] * 2
+    assert ran.journal.left == ""
+
+
 def test_it_leaves_at_once_where_no_view_ever_came(rig: Callable[..., Rig]) -> None:
     ran = rig(step=0).run(Broken(), SIGTERM)
     assert ran.journal.left == "the pod ended before its containers were seen to end"

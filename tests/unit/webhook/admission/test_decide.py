@@ -182,6 +182,8 @@ def test_inject_false_opts_out_of_the_sidecar_alone() -> None:
         ("an earlier pod failed", job(status={"failed": 1}), MARK, "earlier-run complete fail"),
         ("an earlier pod failed, not counted yet",
          job(status={"uncountedTerminatedPods": {"failed": ["x"]}}), MARK, "earlier-run complete fail"),
+        ("an earlier pod has failed, but that is not written yet",
+         job(status={"active": 1}), MARK, "earlier-run complete fail"),
         ("an earlier pod failed, no mark", job(status={"failed": 1}), None, "earlier-run complete fail"),
         ("policy", job(podFailurePolicy=POLICY_OF_ONE_CONTAINER), MARK, "run complete"),
         ("policy, started", job(podFailurePolicy=POLICY_OF_ONE_CONTAINER), RunMark("k", "n", start=5.0),
