@@ -157,6 +157,12 @@ def test_what_admission_leaves_out_is_what_the_sidecar_takes_for_granted() -> No
     assert found.dry_run is False
 
 
+def test_what_both_take_for_granted_is_the_same() -> None:
+    granted = webhook.admission.inject.TAKEN_FOR_GRANTED
+    said = {name: text for name, text in environment(injected()).items() if name not in granted}
+    assert sidecar.settings.load(said) == sidecar.settings.load({**said, **granted})
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -214,9 +220,8 @@ def test_the_files_are_where_the_sidecar_looks_for_them() -> None:
     )
     assert set(plan.secret(wanted, "token")["data"]) == read
     (volume,) = [volume for volume in spec["volumes"] if volume["name"] == mount["name"]]
-    (secret,) = [source["secret"] for source in volume["projected"]["sources"] if "secret" in source]
-    assert secret["name"] == wanted.name
-    assert "items" not in secret, "every entry is a file of its name"
+    assert volume["secret"]["secretName"] == wanted.name
+    assert "items" not in volume["secret"], "every entry is a file of its name"
 
 
 def test_the_termination_message_is_the_file_that_the_sidecar_writes() -> None:

@@ -24,6 +24,14 @@ MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 """A volume there keeps the API server from mounting the pod's own token into our container."""
 TELLS = ("run", EARLIER_RUN, "complete", "fail")
 """What a sidecar may be told to tell, in the order in which it is written."""
+TAKEN_FOR_GRANTED = {
+    "CRONITOR_BACKOFF_LIMIT": "6",
+    "CRONITOR_FAILED_ATTEMPTS": "0",
+    "CRONITOR_STUCK_SECONDS": "120",
+    "CRONITOR_GRACE_SECONDS": "30",
+    "CRONITOR_LOG_LEVEL": "info",
+}
+"""What the sidecar assumes where nothing is said: each variable is one more to decode, check and store for each pod."""
 
 
 def patch(
@@ -83,21 +91,22 @@ def _environment(
         "CRONITOR_MANUAL": "true" if workloads.is_manual(job) else None,
         "CRONITOR_LOG_LEVEL": sidecar.log_level,
         "CRONITOR_DRY_RUN": "true" if template.dry_run else None,
+        "CRONITOR_POD_NAMESPACE": job["metadata"]["namespace"],
         "HTTPS_PROXY": template.proxy.https,
         "HTTP_PROXY": template.proxy.http,
         "NO_PROXY": template.proxy.no,
     }
     fields = {
         "CRONITOR_POD_NAME": "metadata.name",
-        "CRONITOR_POD_NAMESPACE": "metadata.namespace",
         "CRONITOR_NODE_NAME": "spec.nodeName",
     }
+    said = {name: str(value) for name, value in known.items() if value not in (None, "")}
     return [
         # The kubelet expands `$(NAME)` and makes `$` of every `$$`.
         *(
-            {"name": name, "value": str(value).replace("$", "$$")}
-            for name, value in known.items()
-            if value not in (None, "")
+            {"name": name, "value": text.replace("$", "$$")}
+            for name, text in said.items()
+            if TAKEN_FOR_GRANTED.get(name) != text
         ),
         *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
     ]
@@ -126,17 +135,8 @@ def _container(pod: Json, environment: list[dict[str, Any]], resources: Json, si
 
 
 def _volume(secret: str) -> dict[str, Any]:
-    namespace = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
-    return {
-        "name": VOLUME,
-        "projected": {
-            "sources": [
-                # Optional, or a missing Secret would keep the user's containers from starting.
-                {"secret": {"name": secret, "optional": True}},
-                {"downwardAPI": {"items": [namespace]}},
-            ]
-        },
-    }
+    # Optional, or a missing Secret would keep the user's containers from starting.
+    return {"name": VOLUME, "secret": {"secretName": secret, "optional": True}}
 
 
 def _security_context(pod: Json, sidecar: Sidecar) -> dict[str, Any]:

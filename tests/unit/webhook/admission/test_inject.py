@@ -99,8 +99,7 @@ def test_only_our_container_mounts_the_volume() -> None:
 
 def test_a_secret_that_is_not_there_does_not_keep_the_pod_from_starting() -> None:
     volume = injected(pod())["spec"]["volumes"][-1]
-    secrets = [source["secret"] for source in volume["projected"]["sources"] if "secret" in source]
-    assert secrets == [{"name": "cronitor-sidecar", "optional": True}]
+    assert volume["secret"] == {"secretName": "cronitor-sidecar", "optional": True}
 
 
 @pytest.mark.parametrize("key", ["labels", "annotations"])
@@ -189,15 +188,10 @@ def test_the_environment_of_a_plain_pod() -> None:
         "CRONITOR_ENV": "prod",
         "CRONITOR_SERIES": JOB_UID,
         "CRONITOR_TELLS": "run,complete,fail",
-        "CRONITOR_BACKOFF_LIMIT": "6",
-        "CRONITOR_FAILED_ATTEMPTS": "0",
         "CRONITOR_JOB_STARTED_AT": str(CREATED_AT),
         "CRONITOR_IGNORE_CONTAINERS": "istio-proxy,linkerd-proxy",
-        "CRONITOR_STUCK_SECONDS": "120",
-        "CRONITOR_GRACE_SECONDS": "30",
-        "CRONITOR_LOG_LEVEL": "info",
         "CRONITOR_POD_NAME": "@metadata.name",
-        "CRONITOR_POD_NAMESPACE": "@metadata.namespace",
+        "CRONITOR_POD_NAMESPACE": "shop",
         "CRONITOR_NODE_NAME": "@spec.nodeName",
     }
 
@@ -208,6 +202,7 @@ def test_the_environment_of_a_plain_pod() -> None:
         ({"a_job": job(activeDeadlineSeconds=600)}, "CRONITOR_JOB_DEADLINE_SECONDS", "600"),
         ({}, "CRONITOR_JOB_DEADLINE_SECONDS", None),
         ({"a_job": job(backoffLimit=0)}, "CRONITOR_BACKOFF_LIMIT", "0"),
+        ({"a_job": job(backoffLimit=6)}, "CRONITOR_BACKOFF_LIMIT", None),
         ({"a_job": job(status={"failed": 2})}, "CRONITOR_FAILED_ATTEMPTS", "2"),
         ({"a_job": job(status={"failed": 1, "uncountedTerminatedPods": {"failed": ["x"]}})},
          "CRONITOR_FAILED_ATTEMPTS", "2"),
@@ -224,6 +219,9 @@ def test_the_environment_of_a_plain_pod() -> None:
         ({"template": replace(TEMPLATE, proxy=Proxy("http://p:1", "http://p:2", ".corp"))}, "HTTP_PROXY", "http://p:2"),
         ({"template": replace(TEMPLATE, proxy=Proxy("http://p:1", "http://p:2", ".corp"))}, "NO_PROXY", ".corp"),
         ({}, "HTTPS_PROXY", None),
+        ({"template": with_sidecar(stuck_seconds=90)}, "CRONITOR_STUCK_SECONDS", "90"),
+        ({"template": with_sidecar(stuck_seconds=0)}, "CRONITOR_STUCK_SECONDS", "0"),
+        ({"template": with_sidecar(log_level="debug")}, "CRONITOR_LOG_LEVEL", "debug"),
     ],
 )  # fmt: skip
 def test_what_is_known_is_in_the_environment_and_what_is_not_is_left_out(
@@ -237,6 +235,7 @@ def test_what_is_known_is_in_the_environment_and_what_is_not_is_left_out(
     [
         ({"terminationGracePeriodSeconds": 5}, "5"),
         ({"terminationGracePeriodSeconds": 0}, "0"),
+        ({"terminationGracePeriodSeconds": 30}, None),
         ({"terminationGracePeriodSeconds": None}, None),
     ],
 )
