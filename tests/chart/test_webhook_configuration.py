@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.chart.helm import only, render
+from webhook.admission.decide import INJECTED_LABEL
 
 
 def webhook(namespace: str = "cronitor") -> dict[str, Any]:
@@ -39,6 +40,11 @@ def test_it_is_asked_in_labelled_namespaces_only_and_never_in_the_cluster_s_or_i
     assert expression["key"] == "kubernetes.io/metadata.name"
     assert expression["operator"] == "NotIn"
     assert expression["values"] == ["kube-system", "kube-node-lease", "kube-public", "ops"]
+
+
+def test_it_is_not_asked_again_about_a_pod_that_has_the_sidecar() -> None:
+    (expression,) = webhook()["objectSelector"]["matchExpressions"]
+    assert expression == {"key": INJECTED_LABEL, "operator": "NotIn", "values": ["true"]}
 
 
 def test_it_is_asked_about_pods_of_jobs_only() -> None:
