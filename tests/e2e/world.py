@@ -123,7 +123,7 @@ class World:
         except (NotFound, Conflict):
             return
 
-    def run_now(self, cron_job: Json, name: str = "") -> Json:
+    def run_now(self, cron_job: Json, name: str = "", annotations: dict[str, str] | None = None) -> Json:
         """A Job of this CronJob, as its own schedule would make it."""
         metadata = cron_job["metadata"]
         owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": metadata["name"], "uid": metadata["uid"]}
@@ -132,6 +132,7 @@ class World:
             "name": name or f"{metadata['name']}-1",
             "ownerReferences": [{**owner, "controller": True}],
             "labels": (template.get("metadata") or {}).get("labels") or {},
+            "annotations": annotations or {},
         }
         return self.create({"kind": "Job", "metadata": made, "spec": template["spec"]}, metadata["namespace"])
 

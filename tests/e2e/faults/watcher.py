@@ -1,11 +1,12 @@
-"""Every Job and pod of a Job as it was last seen, also once it is gone: one watch for all that ask."""
+"""Every Job and pod of a Job as it was seen, also once it is gone: one watch for all that ask."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tests.e2e.world import PATIENCE_SECONDS, Json, outcome
-from webhook.clients.informer import Informer, Source
+from webhook.clients.informer import GONE, Informer, Source
 from webhook.clients.kube import KubeClient, configuration
 
 T = TypeVar("T")
@@ -19,7 +20,8 @@ class Watcher:
         self._changed = threading.Condition()
         self._pods: dict[str, Json] = {}
         self._jobs: dict[str, Json] = {}
-        self._gone: set[str] = set()
+        self._views: dict[str, list[Json]] = {}
+        self._gone: dict[str, float] = {}
         self._informers = [
             self._informer("Pod", "/api/v1/pods", self._pods, "batch.kubernetes.io/job-name"),
             self._informer("Job", "/apis/batch/v1/jobs", self._jobs, ""),
@@ -47,8 +49,23 @@ class Watcher:
             mine = [pod for pod in self._pods.values() if _owned_by(pod, job["metadata"]["uid"])]
         return sorted(mine, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
 
-    def is_gone(self, pod: Json) -> bool:
-        return pod["metadata"]["uid"] in self._gone
+    def views_of(self, pod: Json) -> list[Json]:
+        """Every view of this pod, oldest first: what the kubelet tells in one it may not tell in the next."""
+        with self._changed:
+            return list(self._views[pod["metadata"]["uid"]])
+
+    def jobs_of(self, cron_job: Json) -> list[Json]:
+        """All Jobs that this CronJob ever had, oldest first."""
+        with self._changed:
+            mine = [job for job in self._jobs.values() if _owned_by(job, cron_job["metadata"]["uid"])]
+        return sorted(mine, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
+
+    def is_gone(self, found: Json) -> bool:
+        return found["metadata"]["uid"] in self._gone
+
+    def gone_at(self, found: Json) -> float | None:
+        """When a Job or pod was seen to be no longer there, in Unix seconds."""
+        return self._gone.get(found["metadata"]["uid"])
 
     def job(self, job: Json) -> Json:
         return self._jobs.get(job["metadata"]["uid"], job)
@@ -65,8 +82,10 @@ class Watcher:
             uid = found["metadata"]["uid"]
             with self._changed:
                 seen[uid] = found
-                if event == "DELETED":
-                    self._gone.add(uid)
+                if seen is self._pods:
+                    self._views.setdefault(uid, []).append(found)
+                if event in GONE:
+                    self._gone[uid] = time.time()
                 self._changed.notify_all()
 
         informer.on_change(changed)
