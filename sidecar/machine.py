@@ -201,7 +201,13 @@ def _out_of_restarts(
     newest = max(ends, key=lambda end: end.finished_at or 0, default=None)
     code = newest.exit_code if newest else None
     stamp = (newest.finished_at if newest else None) or now
-    return _fail(progress, stamp, _told(pod, watched, rules), code, pod, rules)
+    return _fail(progress, stamp, _told(pod, tuple(map(_as_failed, watched)), rules), code, pod, rules)
+
+
+def _as_failed(container: Container) -> Container:
+    """With its failure in place of what came after it: a last attempt that the limit ends may still end well."""
+    ended_well = isinstance(container.state, Terminated) and container.state.exit_code == 0
+    return replace(container, state=container.last) if ended_well and container.last else container
 
 
 def _completed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: float, rules: Rules) -> Step | None:

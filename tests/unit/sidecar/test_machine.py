@@ -203,6 +203,16 @@ def test_at_the_limit_an_attempt_that_exits_with_0_does_not_help() -> None:
     assert told(see(raw, replace(RULES, backoff_limit=2))) == [("fail", 7)]
 
 
+def test_at_the_limit_the_message_names_the_failure_and_not_what_came_after_it() -> None:
+    raw = pod(
+        container("app", ended(0, end=10), last=ended(7, end=8), restarts=2),
+        container("helper", ended(0, end=4)),
+        restart_policy="OnFailure",
+    )
+    (event,) = see(raw, replace(RULES, backoff_limit=2)).events
+    assert (event.status_code, event.message) == (7, "attempt 3/3 · app 7 · helper 0")
+
+
 def test_our_own_restarts_count_as_the_job_controller_counts_them() -> None:
     raw = pod(
         container("app", running(9), last=ended(7), restarts=1),
