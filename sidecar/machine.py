@@ -197,7 +197,8 @@ def _out_of_restarts(
     # reached; the pod is then deleted, whatever its last attempt would have come to.
     if pod.restart_policy != "OnFailure" or pod.restarts < max(rules.backoff_limit, 1):
         return None
-    ends = [end for c in watched for end in (c.state, c.last) if isinstance(end, Terminated) and end.exit_code != 0]
+    counting = [c for c in pod.containers if c.kind is Kind.INIT or c in watched]
+    ends = [end for c in counting for end in (c.state, c.last) if isinstance(end, Terminated) and end.exit_code != 0]
     newest = max(ends, key=lambda end: end.finished_at or 0, default=None)
     code = newest.exit_code if newest else None
     stamp = (newest.finished_at if newest else None) or now

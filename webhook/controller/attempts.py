@@ -149,12 +149,12 @@ class Attempt:
 
     def own_failure(self) -> End | None:
         """The failure of the container that failed first, if the attempt ended by itself."""
+        counting = [c for c in self.containers if c.is_init or c in self.watched]
         if self.restart_policy == "OnFailure":
-            ends = [end for c in self.watched for end in (self._before_deletion(c.end), c.last) if end and end.code]
+            ends = [end for c in counting for end in (self._before_deletion(c.end), c.last) if end and end.code]
             return max(ends, key=lambda end: end.at or 0.0, default=None)
         if self.taken_away:
             return None
-        counting = [c for c in self.containers if c.is_init or c in self.watched]
         ends = [end for c in counting if (end := self._before_deletion(c.end)) and end.code]
         return min(ends, key=lambda end: float("inf") if end.at is None else end.at, default=None)
 

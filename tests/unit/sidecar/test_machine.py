@@ -213,6 +213,13 @@ def test_at_the_limit_the_message_names_the_failure_and_not_what_came_after_it()
     assert (event.status_code, event.message) == (7, "attempt 3/3 · app 7 · helper 0")
 
 
+def test_at_the_limit_an_init_container_gives_the_code_whatever_was_chosen() -> None:
+    setup = container("setup", waiting("CrashLoopBackOff"), last=ended(9, end=8), restarts=2)
+    raw = pod(container("app", waiting("PodInitializing")), init=(own(), setup), restart_policy="OnFailure")
+    rules = replace(RULES, backoff_limit=2, containers=frozenset({"app"}))
+    assert told(see(raw, rules, Progress())) == [("fail", 9)]
+
+
 def test_our_own_restarts_count_as_the_job_controller_counts_them() -> None:
     raw = pod(
         container("app", running(9), last=ended(7), restarts=1),

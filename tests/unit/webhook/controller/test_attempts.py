@@ -156,6 +156,9 @@ def test_its_journal_is_read() -> None:
         ("an end by the deletion is none, the one before it is",
          attempt(container("app", ended(143, 60), last=ended(5, 50)), policy="OnFailure", deleted=55), 5),
         ("a success after restarts", attempt(container("app", ended(0, 60), last=ended(5, 50)), policy="OnFailure"), 5),
+        ("an init container that is restarted, though another is chosen",
+         attempt(container("app", waits()), init=[container("setup", waits("CrashLoopBackOff"), last=ended(9, 50))],
+                 chosen=["app"], policy="OnFailure"), 9),
     ],
 )  # fmt: skip
 def test_how_an_attempt_failed_by_itself(what: str, given: Attempt, code: int | None) -> None:
