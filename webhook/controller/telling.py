@@ -80,7 +80,7 @@ def deleted(job: Json, attempts: Sequence[Attempt], start: float | None, at: flo
     return Event(
         State.FAIL,
         stamp,
-        _message(job, "Job deleted", _failed_before(job, last), last, last.standing if last else []),
+        _message(job, "Job deleted", _failed_before_deletion(job, attempts), last, last.standing if last else []),
         duration=_duration(stamp, start),
         errors=_errors(job, last),
         succeeded=_succeeded(job),
@@ -112,6 +112,14 @@ def _failed_before(job: Json, attempt: Attempt | None) -> int:
     if attempt is not None and _restarts_in_place(attempt):
         return attempt.restarts
     return workloads.failed_pods(job)
+
+
+def _failed_before_deletion(job: Json, attempts: Sequence[Attempt]) -> int:
+    """The same without the last pod itself: of a Job that goes after its pods it may count as failed by then."""
+    failed = _failed_before(job, attempts[-1] if attempts else None)
+    lost = [one for one in attempts if one.phase == "Failed" or one.deleted_at is not None]
+    itself = bool(lost) and lost[-1] is attempts[-1] and not _restarts_in_place(attempts[-1])
+    return failed - (itself and failed >= len(lost))
 
 
 def _errors(job: Json, attempt: Attempt | None) -> int:

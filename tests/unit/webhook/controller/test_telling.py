@@ -116,6 +116,24 @@ def test_a_deletion_says_what_was_under_way() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("what", "counted", "attempts", "message"),
+    [
+        ("counted as failed for its deletion", 1, [going(deleted=300)], "attempt 1/7 · app running"),
+        ("not counted yet", 0, [going(deleted=300)], "attempt 1/7 · app running"),
+        ("the second, not counted yet", 1, [done(3), going(name="p2", deleted=300)], "attempt 2/7 · app running"),
+        ("the second, counted", 2, [done(3), going(name="p2", deleted=300)], "attempt 2/7 · app running"),
+        ("it had failed by itself", 1, [done(3)], "attempt 1/7 · app 3"),
+        ("the first is remembered no more", 2, [going(name="p2", deleted=300)], "attempt 2/7 · app running"),
+    ],
+)
+def test_a_deletion_is_of_the_attempt_that_it_ended(
+    what: str, counted: int, attempts: list[Attempt], message: str
+) -> None:
+    event = telling.deleted(a_job(failed=counted), attempts, START, AT)
+    assert event.message == f"Job deleted · {message}", what
+
+
 def test_a_stuck_start_is_a_failure_without_a_code_that_may_heal() -> None:
     event = telling.stuck(a_job(failed=1), going(), AT, "app ImagePullBackOff", "Back-off")
     assert event == Event(State.FAIL, AT, "attempt 2/7 · app ImagePullBackOff: Back-off", stuck=True, host="node-1")
