@@ -1,0 +1,166 @@
+"""Runs shapes, each in a thread of its own, and says of each what was heard and whether all of it was right."""
+
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from tests.cronitor.stand_in import StandIn
+from tests.e2e.faults.processes import ProcessTable
+from tests.e2e.faults.watcher import Watcher
+from tests.e2e.scenarios import judge
+from tests.e2e.scenarios.disturbances import Disturbance, Stage
+from tests.e2e.scenarios.judge import Explain, Repeat, unexplained
+from tests.e2e.scenarios.killer import LeaderKiller
+from tests.e2e.scenarios.play import Play
+from tests.e2e.scenarios.shapes import Shape
+
+AT_ONCE = 24
+"""Shapes under way. Two thirds of them wait for something; more at work would starve the node's two cores."""
+NAMESPACES_AT_ONCE = 4
+
+Act = Callable[[Play], None]
+
+
+@dataclass(slots=True)
+class Result:
+    """`wrong`: what was wrong with each Job of the shape, in their order; `broken`: what went wrong before it ended."""
+
+    play: Play
+    broken: str = ""
+    wrong: list[list[str]] = field(default_factory=list)
+    repeats: list[Repeat] = field(default_factory=list)
+    heard: str = ""
+
+    @property
+    def problems(self) -> list[str]:
+        return [self.broken] if self.broken else [one for found in self.wrong for one in found]
+
+    @property
+    def line(self) -> str:
+        """One line of the table: name, what was heard from whom, whether all was right."""
+        twice = f" ({len(self.repeats)} twice: {self.repeats[0].reason or 'why?'})" if self.repeats else ""
+        return f"{self.play.shape.name:48} {self.heard or '-':44} {'; '.join(self.problems) or 'ok'}{twice}"
+
+
+def summary(results: Sequence[Result]) -> str:
+    """The last line: how many were right, and what came twice."""
+    right = sum(not one.problems for one in results)
+    twice = [repeat for one in results for repeat in one.repeats]
+    known = sum(bool(repeat.reason) for repeat in twice)
+    return f"{right} of {len(results)} right" + (f", {len(twice)} events twice ({known} explained)" if twice else "")
+
+
+@dataclass(slots=True)
+class Runner:
+    """`namespace` gives the one for a shape. What the stand-in has heard before is no concern of a run's."""
+
+    stage: Stage
+    watcher: Watcher
+    table: ProcessTable = field(default_factory=ProcessTable)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _going: set[str] = field(default_factory=set)
+
+    def side_by_side(self, shapes: Iterable[Shape], namespace: Callable[[Shape], str]) -> list[Result]:
+        """Start every shape, do what is done to it, wait for its end; judge when the last one has ended."""
+        results = self._results(shapes, namespace)
+        self._each(results, _from_begin_to_end)
+        return self._judged(results)
+
+    def while_killed(
+        self, shapes: Iterable[Shape], namespace: Callable[[Shape], str], killer: LeaderKiller
+    ) -> list[Result]:
+        """The same while the leader is killed, until only those are left that need its patience."""
+        results = self._results(sorted(shapes, key=lambda shape: shape.patient), namespace)
+        steady = {one.play.shape.name for one in results if not one.play.shape.patient}
+        self._going = set(steady)
+        with killer.at_work(lambda: bool(self._going)):
+            self._each(results, _from_begin_to_end)
+        return self._judged(results, killer.explain)
+
+    def through(self, disturbance: Disturbance, namespace: Callable[[Shape], str]) -> list[Result]:
+        """The disturbance's shapes, each brought so far as its act says when it begins."""
+        results = self._results(disturbance.shapes, namespace)
+        within = [one for one in results if one.play.shape.within]
+        self._each([one for one in results if one not in within], lambda play: _begin(play))
+        disturbance.begins(self.stage)
+        try:
+            self._each(within, _begin)
+            self._each(results, lambda play: play.shape.meanwhile(play))
+        finally:
+            disturbance.passes(self.stage)
+        self._each(results, _go_on)
+        return self._judged(results, disturbance.explain)
+
+    def _results(self, shapes: Iterable[Shape], namespace: Callable[[Shape], str]) -> list[Result]:
+        ordered = list(shapes)
+        with ThreadPoolExecutor(NAMESPACES_AT_ONCE) as threads:
+            places = list(threads.map(namespace, ordered))
+        return [Result(self._play(shape, place)) for shape, place in zip(ordered, places, strict=True)]
+
+    def _play(self, shape: Shape, namespace: str) -> Play:
+        stage = self.stage
+        return Play(shape.row, stage.world, stage.cronitor, self.watcher, self.table, namespace, shape=shape)
+
+    def _each(self, results: Iterable[Result], act: Act) -> None:
+        """Do it to all at once, but for those that something has gone wrong with."""
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            list(threads.map(lambda one: self._try(one, act), [one for one in results if not one.broken]))
+
+    def _try(self, result: Result, act: Act) -> None:
+        try:
+            act(result.play)
+        except Exception as error:
+            where = "".join(traceback.format_exception(error)[-3:-1]).strip().replace("\n", " ")
+            result.broken = f"{type(error).__name__}: {error} ({where})"
+        finally:
+            with self._lock:
+                self._going.discard(result.play.shape.name)
+
+    def _judged(self, results: list[Result], explain: Explain = unexplained) -> list[Result]:
+        for result in results:
+            _judge(result, self.stage.cronitor, explain)
+        return results
+
+
+def _begin(play: Play) -> None:
+    play.begin()
+    play.shape.act(play)
+
+
+def _go_on(play: Play) -> None:
+    play.shape.after(play)
+    play.settle()
+
+
+def _from_begin_to_end(play: Play) -> None:
+    _begin(play)
+    play.settle()
+
+
+def _judge(result: Result, cronitor: StandIn, explain: Explain) -> None:
+    """Also of what is broken it is told what was heard."""
+    play, runs, violations = result.play, cronitor.runs(), cronitor.violations()
+    if not play.job:
+        return
+    seen, expected = [one.seen() for one in play.all], play.expected()
+    known = frozenset(one.series for one in seen)
+    result.wrong = [judge.problems(*pair, runs, violations) for pair in zip(expected, seen, strict=False)]
+    result.wrong.append(judge.strangers(play.monitors, known, runs))
+    if len(seen) != len(expected):
+        result.wrong.append([f"{len(seen)} Jobs, not {len(expected)}"])
+    result.repeats = [repeat for one in seen for repeat in judge.repeats(one.series, runs, explain)]
+    result.wrong.append([f"{repeat.state} came twice" for repeat in result.repeats if not repeat.reason])
+    result.heard = " | ".join(_heard(one, cronitor) for one in play.all[:2])
+
+
+def _heard(play: Play, cronitor: StandIn) -> str:
+    """Such as `s:run c:fail(3)`: who told it, sidecar or controller, and the code."""
+    run = play.run()
+    senders = {one.number: one.headers.get("User-Agent", "") for one in cronitor.requests()} if run else {}
+    return " ".join(
+        f"{'s' if 'sidecar' in senders.get(event.number, '') else 'c'}:{event.state}"
+        + ("" if event.status_code is None else f"({event.status_code})")
+        for event in (run.events if run else ())
+    )

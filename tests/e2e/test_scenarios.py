@@ -1,0 +1,108 @@
+"""Every shape of Job is told right: one run, one verdict, the right exit code. A line for each, and `N of N right`.
+
+First the table side by side; then two hundred Jobs at once; what disturbs them all, one after another; and the table
+once more while the leading controller is killed every five seconds.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from tests import installation
+from tests.cronitor.stand_in import StandIn
+from tests.e2e.conftest import API_KEY, NAMESPACED, TELEMETRY_KEY, flush_old_replicas
+from tests.e2e.faults.watcher import Watcher
+from tests.e2e.scenarios.burst import BURST
+from tests.e2e.scenarios.disturbances import DISTURBANCES, Disturbance, Stage
+from tests.e2e.scenarios.killer import LeaderKiller
+from tests.e2e.scenarios.runner import Result, Runner, summary
+from tests.e2e.scenarios.shapes import THRESHOLDS, Shape
+from tests.e2e.scenarios.table import TABLE
+from tests.e2e.world import World
+
+pytestmark = pytest.mark.timeout(1200)
+
+Say = Callable[[str, Sequence[Result]], None]
+
+
+@pytest.fixture(scope="module")
+def stage(world: World, cronitor: StandIn, url: str) -> Iterator[Stage]:
+    """The chart with short thresholds; as it was, afterwards."""
+
+    def install(values: dict[str, dict[str, int]] = THRESHOLDS) -> None:
+        ca = cronitor.ca_file.read_text()
+        installation.install(url, api_key=API_KEY, telemetry_key=TELEMETRY_KEY, ca=ca, values=values)
+        flush_old_replicas(world)
+
+    install()
+    yield Stage(world, cronitor, install)
+    install({})
+
+
+@pytest.fixture(scope="module")
+def runner(stage: Stage) -> Iterator[Runner]:
+    watcher = Watcher()
+    watcher.start()
+    yield Runner(stage, watcher)
+    watcher.stop()
+
+
+@pytest.fixture(scope="module")
+def say(request: pytest.FixtureRequest) -> Say:
+    """Prints a table at once, whatever pytest captures."""
+
+    def write(title: str, results: Sequence[Result]) -> None:
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\n{title}", *(one.line for one in results), f"{title}: {summary(results)}", sep="\n", flush=True)
+
+    return write
+
+
+def places(make_namespace: NAMESPACED, prefix: str) -> Callable[[Shape], str]:
+    """One namespace for all that need none of their own."""
+    common = make_namespace(prefix)
+
+    def place(shape: Shape) -> str:
+        return make_namespace(prefix, injected=shape.labelled) if shape.own_namespace else common
+
+    return place
+
+
+@pytest.fixture(scope="module")
+def side_by_side(
+    runner: Runner, make_namespace: NAMESPACED, say: Say, request: pytest.FixtureRequest
+) -> dict[str, Result]:
+    shapes = [shape for shape in TABLE if any(f"[{shape.name}]" in item.nodeid for item in request.session.items)]
+    results = runner.side_by_side(shapes, places(make_namespace, "scenarios"))
+    say("side by side", results)
+    return {one.play.shape.name: one for one in results}
+
+
+@pytest.mark.parametrize("shape", TABLE, ids=lambda shape: shape.name)
+def test_a_shape_is_told_right(shape: Shape, side_by_side: dict[str, Result]) -> None:
+    assert side_by_side[shape.name].problems == []
+
+
+def test_two_hundred_jobs_at_once_are_told_right(runner: Runner, make_namespace: NAMESPACED, say: Say) -> None:
+    results = runner.side_by_side([BURST], places(make_namespace, "scenarios-burst"))
+    say("two hundred at once", results)
+    assert results[0].problems == []
+
+
+@pytest.mark.parametrize("disturbance", DISTURBANCES, ids=lambda disturbance: disturbance.name)
+def test_it_is_told_right_through(
+    disturbance: Disturbance, runner: Runner, make_namespace: NAMESPACED, say: Say
+) -> None:
+    results = runner.through(disturbance, places(make_namespace, "scenarios-disturbed"))
+    say(disturbance.name, results)
+    assert {one.play.shape.name: one.problems for one in results if one.problems} == {}
+
+
+def test_the_table_is_told_right_while_the_controller_is_killed_every_five_seconds(
+    runner: Runner, make_namespace: NAMESPACED, say: Say
+) -> None:
+    killer = LeaderKiller(runner.stage.world, runner.stage.cronitor)
+    results = runner.while_killed(TABLE, places(make_namespace, "scenarios-killed"), killer)
+    say(f"the leader killed {len(killer.fell)} times", results)
+    assert killer.fell
+    assert {one.play.shape.name: one.problems for one in results if one.problems} == {}
