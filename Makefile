@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo demo-down install check lint test chaos bench requirements clean
+.PHONY: help demo demo-down install check lint test e2e chaos bench requirements clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -33,6 +33,11 @@ test: check ## check, then the chart, the images and the whole path on a real cl
 	$(BIN)/python -m tests.cluster up
 	$(BIN)/python -m tests.images build
 	$(BIN)/python -m tests.cluster exec -- $(abspath $(BIN))/python -m pytest tests/chart tests/integration tests/e2e tests/chaos
+
+e2e: $(INSTALLED) ## every shape of Job on a real cluster, and what is heard of it: a line for each; SHAPES=… for some
+	$(BIN)/python -m tests.cluster up
+	$(BIN)/python -m tests.images build
+	$(BIN)/python -m tests.cluster exec -- $(abspath $(BIN))/python -m pytest tests/e2e/test_scenarios.py $(if $(SHAPES),-k "$(SHAPES)")
 
 MINUTES ?= 20
 chaos: $(INSTALLED) ## a stream of Jobs while things fail, counting what is harmed, lost or told twice: MINUTES=20 SEED=…
