@@ -147,6 +147,14 @@ class Attempt:
         ends = [(c, self._before_deletion(c.end)) for c in self.watched]
         return [c.standing(end if end and end.code else c.last or end or c.end) for c, end in ends]
 
+    def was_cut_short(self, since: float) -> bool:
+        """Whether its deletion, asked for at this moment or later, ended what had not ended by itself."""
+        if self.deleted_at is None or self.deleted_at < since:
+            return False
+        if self.restart_policy == "Never" and self.own_failure() is not None:
+            return False
+        return any(self._before_deletion(container.end) is None for container in self.watched)
+
     def own_failure(self) -> End | None:
         """The failure of the container that failed first, if the attempt ended by itself."""
         counting = [c for c in self.containers if c.is_init or c in self.watched]

@@ -11,6 +11,7 @@ and when to look again. The controller speaks only where the sidecar could not:
 | Failed, no verdict told | `fail` with the condition's reason; nothing after a stuck start that was told |
 | Failed, `complete` told, and all containers count | `fail`: the one correction there is |
 | the Job is gone unfinished | `fail`, Job deleted (`config.onJobDeleted: silent`: nothing) |
+| the Job ended because its pods were deleted with it | the same |
 | the watched containers of an uninjected pod have all ended with 0, others go on | `complete` |
 | a start hangs that no sidecar can tell | one `fail` after its threshold, cleared by a later `complete` |
 | the Job vanished while no watch was open | nothing: whether it had ended cannot be known |
@@ -164,14 +165,23 @@ def _passes_on(attempt: Attempt, seen: Seen) -> bool:
 def _outcome(seen: Seen, now: float) -> Outcome | None:
     for kind, state in (("Complete", "complete"), ("Failed", "fail")):
         if found := workloads.true_condition(seen.job, kind):
-            return Outcome(state, _reason(found, state), _at(found, seen, now))
+            return _decided(found, state, seen, now)
     for kind, state in (("SuccessCriteriaMet", "complete"), ("FailureTarget", "fail")):
         found = workloads.true_condition(seen.job, kind)
         if found and (seen.gone_at is not None or now >= _at(found, seen, now) + SIDECAR_SECONDS):
-            return Outcome(state, _reason(found, state), _at(found, seen, now))
+            return _decided(found, state, seen, now)
     if seen.gone_at is not None and not seen.vanished:
         return Outcome("deleted", "", seen.gone_at)
     return None
+
+
+def _decided(condition: Json, state: str, seen: Seen, now: float) -> Outcome:
+    """As the condition says, unless that came of the Job's deletion: one in the foreground outlives its pods."""
+    at = _at(condition, seen, now)
+    deleted = workloads.epoch(seen.job["metadata"].get("deletionTimestamp"))
+    if deleted is not None and at >= deleted and any(one.was_cut_short(deleted) for one in seen.attempts):
+        return Outcome("deleted", "", at)
+    return Outcome(state, _reason(condition, state), at)
 
 
 def _reason(condition: Json, state: str) -> str:

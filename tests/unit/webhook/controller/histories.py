@@ -30,10 +30,14 @@ def at(seconds: float) -> str:
 
 
 def a_job(**given: Any) -> Json:
-    """Status by its names (`failed=1`), the rest is the spec; a Job as the cache keeps it."""
+    """Status by its names (`failed=1`), `deleted` in the foreground, the rest is the spec; as the cache keeps it."""
     of_status = ("failed", "succeeded", "failedIndexes", "conditions", "startTime", "active")
     status = {name: given.pop(name) for name in of_status if name in given}
-    kept = workloads.trim_job(objects.job(status=status, annotations=given.pop("annotations", None), **given))
+    deleted = given.pop("deleted", None)
+    made = objects.job(status=status, annotations=given.pop("annotations", None), **given)
+    if deleted is not None:
+        made["metadata"]["deletionTimestamp"] = at(deleted)
+    kept = workloads.trim_job(made)
     assert kept is not None
     return kept
 
