@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from tests.chaos import duplicates, targets
@@ -14,6 +14,7 @@ from tests.cronitor.stand_in import StandIn
 from tests.e2e.faults.controller import DEPLOYMENT, REPLICAS
 from tests.e2e.world import World
 from tests.installation import NAMESPACE
+from webhook.errors import KubeError
 
 PERIOD_SECONDS = 5.0
 
@@ -61,8 +62,9 @@ class LeaderKiller:
 
     def _work(self, going: Callable[[], bool]) -> None:
         while not self._over.wait(PERIOD_SECONDS) and going():
-            if (target := leader(self.world)) is not None:
-                self.kill(target)
+            with suppress(KubeError):  # the node is busy: the next one is killed
+                if (target := leader(self.world)) is not None:
+                    self.kill(target)
 
     def kill(self, target: targets.Target) -> None:
         began = time.time()

@@ -83,9 +83,9 @@ class Runner:
         """The disturbance's shapes, each brought so far as its act says when it begins."""
         results = self._results(disturbance.shapes, namespace)
         within = [one for one in results if one.play.shape.within]
-        self._each([one for one in results if one not in within], lambda play: _begin(play))
-        disturbance.begins(self.stage)
+        self._each([one for one in results if not one.play.shape.within], _begin)
         try:
+            disturbance.begins(self.stage)
             self._each(within, _begin)
             self._each(results, lambda play: play.shape.meanwhile(play))
         finally:
