@@ -104,6 +104,12 @@ class Attempt:
     taken_away: str
     unschedulable_since: float | None
     unschedulable_message: str
+    scheduled_since: float | None = None
+
+    @property
+    def has_started(self) -> bool:
+        """Whether any container has, of whatever kind."""
+        return any(container.starts for container in (*self.native, *self.containers))
 
     @property
     def has_ended(self) -> bool:
@@ -207,6 +213,7 @@ def parse(pod: Json, *, gone_at: float | None, chosen: frozenset[str], ignored: 
         taken_away=_taken_away(status, disrupted),
         unschedulable_since=workloads.epoch(scheduled.get("lastTransitionTime")) if is_unschedulable else None,
         unschedulable_message=str(scheduled.get("message") or ""),
+        scheduled_since=workloads.epoch(scheduled.get("lastTransitionTime")) if _holds(scheduled) else None,
     )
 
 
@@ -230,7 +237,7 @@ def _remembering(before: Json, now: Json) -> Json:
 
 def _taken_away(status: Json, disrupted: Json) -> str:
     """Why the attempt did not end by itself, '' where nothing says so."""
-    if disrupted.get("status") == "True":
+    if _holds(disrupted):
         return str(disrupted.get("reason") or "DisruptionTarget")
     reason = str(status.get("reason") or "")
     return reason if reason in TAKEN_AWAY else ""
@@ -293,6 +300,10 @@ def _statuses(status: Json) -> list[Json]:
 
 def _condition(status: Json, kind: str) -> Json:
     return next((found for found in status.get("conditions") or () if found.get("type") == kind), {})
+
+
+def _holds(condition: Json) -> bool:
+    return condition.get("status") == "True"
 
 
 def _real(timestamp: str | None) -> float | None:

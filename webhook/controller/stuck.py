@@ -1,4 +1,5 @@
-"""Starts that hang and that no sidecar can tell: unschedulable, refused, or waiting on what does not heal. Pure."""
+"""Starts that hang and that no sidecar can tell: unschedulable, refused, not begun by the kubelet, or waiting on what
+does not heal. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +10,17 @@ from webhook.controller.attempts import STUCK_REASONS, Attempt, Container
 
 Json = Mapping[str, Any]
 
+NOTHING_STARTED = "its volumes, its network or an image are not ready"
+"""A volume's Secret that is not there, say: the kubelet tells that in Events alone."""
+
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 10.0, 600.0
 """Between failed pods of a Job (job_controller.go, `…JobPodFailureBackOff`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Seconds: `waiting` on an image or configuration; `unscheduled` for a pod without a node, or that is not made."""
+    """Seconds: `waiting` on an image or configuration; `unscheduled` for a pod without a node, that starts nothing on
+    it, or that is not made."""
 
     waiting: float = 120.0
     unscheduled: float = 600.0
@@ -47,6 +52,8 @@ def find(
         if waiting and (since := waiting_since.get(attempt.uid)) is not None:
             what = f"{waiting.name} {waiting.waiting}"
             return Hanging(what, waiting.waiting_message, since + thresholds.waiting)
+        if attempt.scheduled_since is not None and not attempt.has_started:
+            return Hanging("pod not started", NOTHING_STARTED, attempt.scheduled_since + thresholds.unscheduled)
     return None if alive else _not_made(job, attempts, refusal, thresholds)
 
 

@@ -25,6 +25,10 @@ STARTS = with_twins((
           patient=True, twin=False),
     Shape("secret-missing", (NO_SECRET, *SUCCEEDS), (container(envFrom=[{"secretRef": {"name": SECRET}}]),),
           acts.secret_made, own_namespace=True, patient=True),
+    Shape("secret-of-a-volume-missing",
+          (stuck("attempt 1/7 · pod not started: its volumes.*", When.UNSCHEDULED), *SUCCEEDS),
+          (container(volumeMounts=[{"name": "needed", "mountPath": "/needed"}]),), acts.secret_made,
+          pod={"volumes": [{"name": "needed", "secret": {"secretName": SECRET}}]}, own_namespace=True),
     Shape("unschedulable", (stuck(r"attempt 1/7 · pod Unschedulable: 0/1 nodes are available.*", When.UNSCHEDULED),),
           act=acts.deleted_once_stuck, pod={"nodeSelector": {"cronitor-k8s.test/no-such-node": "true"}}, ends="gone"),
     # What the API server refuses is made without us at once, to see whether we were the reason: no pod, no sidecar.

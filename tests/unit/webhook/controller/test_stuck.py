@@ -20,7 +20,7 @@ from tests.unit.webhook.controller.histories import (
     waits,
 )  # fmt: skip
 from webhook.controller.attempts import STUCK_REASONS, Attempt
-from webhook.controller.stuck import Thresholds, find, stuck_container
+from webhook.controller.stuck import NOTHING_STARTED, Thresholds, find, stuck_container
 
 THRESHOLDS = Thresholds(waiting=120, unscheduled=600)
 SINCE = {"uid-p1": T + 5}
@@ -30,6 +30,12 @@ PULLS = container("app", waits("ImagePullBackOff", "Back-off"))
 def unscheduled(**more: Any) -> Attempt:
     waiting = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
     return attempt(container(), phase="Pending", conditions=[{**waiting, "lastTransitionTime": at(7)}], **more)
+
+
+def scheduled(*regular: Json, **more: Any) -> Attempt:
+    """A pod that has its node."""
+    there = {"type": "PodScheduled", "status": "True", "lastTransitionTime": at(8)}
+    return attempt(*regular, phase="Pending", conditions=[there], **more)
 
 
 def hanging(job: Json | None, *attempts: Attempt, refusal: str = "") -> tuple[str, str, float] | None:
@@ -60,6 +66,17 @@ def hanging(job: Json | None, *attempts: Attempt, refusal: str = "") -> tuple[st
         ("unschedulable", None, [unscheduled()], ("pod Unschedulable", "0/3 nodes", 607)),
         ("unschedulable, injected", None, [unscheduled(sidecar=container("cronitor", native=True))],
          ("pod Unschedulable", "0/3 nodes", 607)),
+        ("the kubelet starts nothing", None, [scheduled(container("app", waits("ContainerCreating")))],
+         ("pod not started", NOTHING_STARTED, 608)),
+        ("the kubelet starts nothing, injected", None,
+         [scheduled(container("app", waits()), sidecar=container("cronitor", waits(), native=True))],
+         ("pod not started", NOTHING_STARTED, 608)),
+        ("our sidecar has started", None, [scheduled(container("app", waits()), sidecar=up())], None),
+        ("an init container runs", None, [scheduled(container("app", waits()), init=[container("setup", runs())])],
+         None),
+        ("the kubelet has started all", None, [scheduled(container("app", runs()))], None),
+        ("an image that does not come counts sooner", None, [scheduled(PULLS)],
+         ("app ImagePullBackOff", "Back-off", 125)),
         ("the second attempt", None, [done(3), unscheduled(name="p2")], ("pod Unschedulable", "0/3 nodes", 607)),
         ("it is being deleted", None, [attempt(PULLS, deleted=300)], None),
         ("no pod was made", None, [], ("no pod could be created", "", 600)),
