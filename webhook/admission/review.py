@@ -68,8 +68,12 @@ def answer(uid: str, patch: list[dict[str, Any]] | None = None) -> bytes:
     response: dict[str, Any] = {"uid": uid, "allowed": True}
     if patch:
         response["patchType"] = "JSONPatch"
-        response["patch"] = base64.b64encode(json.dumps(patch).encode()).decode()
-    return json.dumps({"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response}).encode()
+        response["patch"] = base64.b64encode(_compact(patch)).decode()
+    return _compact({"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response})
+
+
+def _compact(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def uid_of(body: bytes) -> str:
