@@ -108,6 +108,16 @@ def test_a_connection_is_kept_for_the_next_call(server: Process) -> None:
     assert [connection.call() for _ in range(3)] == ["keep-alive"] * 3
 
 
+def test_an_answer_goes_out_in_one_piece(server: Process) -> None:
+    connection = server.connect()
+    connection.connect()
+    for _ in range(3):
+        connection.sock.sendall(b"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nreview")
+        record = connection.sock.recv(100_000)  # never more than one TLS record
+        assert record.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert record.endswith(b"\r\n\r\nreview")
+
+
 def test_more_connections_than_threads_are_all_answered_in_any_order(server: Process) -> None:
     connections = [server.connect() for _ in range(3 * THREADS)]
     for connection in [*connections, *connections, *reversed(connections)]:
