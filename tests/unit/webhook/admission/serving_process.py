@@ -16,6 +16,8 @@ from webhook.tls.certificates import KeyPair
 
 DRAIN_SECONDS = 600
 """Longer than any test has patience: what ends earlier ends for another reason."""
+FATAL = b"fatal"
+"""A body that the application does not survive."""
 
 
 class SmallServer(AdmissionServer):
@@ -41,6 +43,8 @@ class SmallServer(AdmissionServer):
 
 def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     body: bytes = environ["wsgi.input"].read()
+    if body == FATAL:
+        raise ValueError("as the test asked for")
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.webhook.admission.serving_process import FATAL
 from webhook.tls.certificates import dns_names, issue, write_bundle
 
 HOST = "release-admission.cronitor.svc"
@@ -116,6 +117,16 @@ def test_an_answer_goes_out_in_one_piece(server: Process) -> None:
         record = connection.sock.recv(100_000)  # never more than one TLS record
         assert record.startswith(b"HTTP/1.1 200 OK\r\n")
         assert record.endswith(b"\r\n\r\nreview")
+
+
+def test_a_failure_of_the_application_is_answered_and_spoils_nothing_else(server: Process) -> None:
+    kept, failing = server.connect(), server.connect()
+    assert kept.call() == "keep-alive"
+    failing.request("POST", "/mutate", FATAL)
+    answer = failing.getresponse()
+    assert (answer.status, answer.getheader("Connection")) == (500, "close")
+    assert b"as the test asked for" not in answer.read()
+    assert kept.call() == "keep-alive"
 
 
 def test_more_connections_than_threads_are_all_answered_in_any_order(server: Process) -> None:
