@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from tests.chaos.duplicates import API_SERVER, explain
 from tests.chaos.plan import Kind
-from tests.chaos.seen import UNEXPLAINED, Event, Fell, JobSeen, PodSeen
+from tests.chaos.seen import UNEXPLAINED, Event, Fell, JobSeen, PodSeen, Span
 
 START_SECONDS = 60.0
 END_SECONDS = 60.0
-"""Beyond its own work's time, and beyond what the same faults cost the Jobs without us that ran at that time."""
+"""Beyond its own work's time, but for the time in which a Job without us was late, too: that is the cluster's own."""
 START_ERROR = "StartError"
 ADMISSION = (Kind.ADMISSION_KILLED, Kind.ADMISSION_DELETED, Kind.ADMISSION_AWAY, *API_SERVER)
 CONTROLLER = (Kind.LEADER_KILLED, Kind.LEADER_DELETED, Kind.CONTROLLER_AWAY, *API_SERVER)
@@ -125,20 +125,28 @@ def _harmed(job: JobSeen, twins: Sequence[JobSeen], faults: Sequence[Fell], now:
     expected = job.expected
     if job.outcome and job.outcome != expected.outcome:
         yield _finding(job, f"ended {job.outcome} ({job.reason}), not {expected.outcome}")
-    took = (job.ended or now) - job.made
-    beside = [twin for twin in twins if twin.made <= (job.ended or now) and (twin.ended or now) >= job.made]
+    took, late = (job.ended or now) - job.made, job.lateness(now)
     if not job.outcome:
         yield _finding(job, f"has not ended {took:.0f} s after it was made")
-    elif job.delay(now) > END_SECONDS + (slowest := max((twin.delay(now) for twin in beside), default=0.0)):
-        yield _finding(job, f"took {took:.0f} s for work of {expected.seconds:.0f} s, without us {slowest:.0f} s more")
-    if (waited := job.start_delay(now)) > START_SECONDS + (
-        most := max((t.start_delay(now) for t in beside), default=0.0)
-    ):
-        yield _finding(job, f"started {waited:.0f} s after it was made, without us {most:.0f} s")
+    elif (ours := _beyond(late, twins, now)) > END_SECONDS:
+        yield _finding(job, f"took {took:.0f} s for work of {expected.seconds:.0f} s, {ours:.0f} s by itself")
+    if job.started and (ours := _beyond((job.made, job.started), twins, now)) > START_SECONDS:
+        yield _finding(job, f"started {job.started - job.made:.0f} s after it was made, {ours:.0f} s by itself")
     for pod in job.pods.values():
         for end in pod.sidecar_ends.values():
             if end.split()[0] != "0" and not _brought_about(end, pod, faults):
                 yield _finding(job, f"the sidecar of {pod.name} exited with {end}, and no fault did that")
+
+
+def _beyond(late: Span, twins: Sequence[JobSeen], now: float) -> float:
+    """How many seconds of this time were not such in which a Job without us was late as well."""
+    first, last = late
+    left = max(0.0, last - first)
+    for began, ended in sorted(twin.lateness(now) for twin in twins):
+        if ended > first and began < last:
+            left -= max(0.0, min(ended, last) - max(began, first))
+            first = max(first, ended)  # what two of them share counts once
+    return left
 
 
 def _brought_about(end: str, pod: PodSeen, faults: Sequence[Fell]) -> bool:

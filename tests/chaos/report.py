@@ -100,7 +100,7 @@ def document(
             {"at": round(one.began - started, 1), "kind": one.kind, "target": one.target,
              "seconds": round(one.ended - one.began, 1)} for one in faults
         ],
-        "runs": [_run(job, heard, started) for job in jobs],
+        "runs": [run(job, heard, started) for job in jobs],
         "findings": {name: [asdict(one) for one in found] for name, found in _sorts(verdict).items()},
     }  # fmt: skip
 
@@ -116,7 +116,7 @@ def _once_a_run(found: Sequence[Finding]) -> list[Finding]:
     ]
 
 
-def _run(job: JobSeen, heard: Sequence[Event], started: float) -> dict[str, Any]:
+def run(job: JobSeen, heard: Sequence[Event], started: float) -> dict[str, Any]:
     """One Job with its times, its pods and what was heard of it."""
 
     def at(moment: float | None) -> float | None:

@@ -113,6 +113,7 @@ class Chaos:
         took = now - self._started
         document = report.document(self._plan, self._started, took, jobs, heard, self._fell, verdict)
         document["slowest"] = report.slowest(jobs, twins, now)
+        document["twins"] = [report.run(twin, (), self._started) for twin in twins]
         BUILD.mkdir(exist_ok=True)
         (BUILD / "chaos.json").write_text(json.dumps(document, indent=1, ensure_ascii=False))
         self._say(f"\n{report.table(jobs, verdict)}\n\n{report.findings(verdict)}")

@@ -12,6 +12,11 @@ from webhook.admission.decide import CONTAINER
 from webhook.workloads import epoch
 
 UNEXPLAINED = ""
+END_OF_POD_SECONDS = 5.0
+"""Between the end of a Job's work and its own, where nothing disturbs."""
+
+Span = tuple[float, float]
+"""Two moments in Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,10 @@ class JobSeen:
         """Seconds until its end, or until now, beyond the time that its work takes."""
         return (self.ended or now) - self.made - self.expected.seconds
 
-    def start_delay(self, now: float) -> float:
-        """Seconds until its first container started, or until now where it goes on without; 0 where it never did."""
-        return (self.started or self.made if self.outcome else self.started or now) - self.made
+    def lateness(self, now: float) -> Span:
+        """From when it should have been done, had all gone well, until it was, or until now."""
+        done = self.made + min(self.expected.seconds + END_OF_POD_SECONDS, max((self.ended or now) - self.made, 0.0))
+        return done, self.ended or now
 
     def with_pod(self, new: PodSeen) -> "JobSeen":
         """With this view of one of its pods."""

@@ -55,15 +55,29 @@ def test_harm(seen: JobSeen, words: str) -> None:
     assert [words in str(one) for one in found.harmed] == [True]
 
 
-def test_what_the_same_faults_did_to_a_job_without_us_is_no_harm_by_us() -> None:
+def twin(made: float, ended: float | None) -> JobSeen:
+    """A Job without us, from so many seconds after the other was made until so many."""
+    return replace(job(), series="twin", made=MADE + made, ended=None if ended is None else MADE + ended)
+
+
+@pytest.mark.parametrize(
+    ("twins", "harmed"),
+    [
+        ([], 2),
+        ([twin(0, 200)], 0),
+        ([twin(0, 120), twin(100, 200)], 0),
+        ([twin(0, None)], 0),
+        ([twin(0, 100)], 2),
+        ([twin(-300, -1)], 2),
+        ([twin(0, 9), twin(195, 204)], 2),
+        ([twin(0, 100), twin(1, 100), twin(2, 100)], 2),
+    ],
+)
+def test_the_time_in_which_a_job_without_us_was_late_as_well_is_not_our_doing(
+    twins: list[JobSeen], harmed: int
+) -> None:
     late = job("succeeds", pod(started=MADE + 190), ended=MADE + 200)
-    assert counts(verdict(late)) == {"harmed": 2}
-    as_late = replace(late, series="twin", made=MADE + 20)
-    assert counts(verdict(late, twins=[as_late])) == {}
-    before = replace(late, series="twin", made=MADE - 300, ended=MADE - 1)
-    assert counts(verdict(late, twins=[before])) == {"harmed": 2}
-    still_runs = replace(late, series="twin", outcome="", ended=None, pods={})
-    assert counts(verdict(late, twins=[still_runs])) == {}
+    assert counts(verdict(late, twins=twins)).get("harmed", 0) == harmed
 
 
 def test_a_sidecar_that_was_killed_by_us_did_not_exit_by_itself() -> None:
