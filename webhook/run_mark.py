@@ -41,16 +41,17 @@ class RunMark:
     selective: bool = False
     owed: tuple[Event, ...] = ()
     job: str = ""
+    attempts: tuple[str, ...] = ()
 
     @property
     def identity(self) -> MonitorIdentity:
         return MonitorIdentity(self.key, self.name, self.env)
 
     def owing(self, event: Event) -> "RunMark":
-        """The mark with one more event that the controller is to deliver: a `run` before its verdict."""
-        first = event.state is State.RUN and any(one.is_verdict for one in self.owed)
-        owed = (event, *self.owed) if first else (*self.owed, event)
-        return replace(self._saying(event), owed=owed)
+        """The mark with one more event that the controller is to deliver: `run`, failed attempts, verdict."""
+        owed = list(self.owed)
+        owed.insert(self._place(event), event)
+        return replace(self._saying(event), owed=tuple(owed))
 
     def having_heard(self, event: Event) -> "RunMark":
         """The mark once a sidecar has told `event`. The first verdict stands, and nothing may follow it."""
@@ -70,12 +71,27 @@ class RunMark:
         is_out = any(event.is_verdict and event in events for event in self.owed)
         return replace(self, run=self.run or is_out, owed=left)
 
+    def _place(self, event: Event) -> int:
+        """Among what is owed."""
+        verdict = next((place for place, one in enumerate(self.owed) if one.is_verdict), len(self.owed))
+        if event.attempt:
+            return verdict
+        follows = any(one.is_verdict or one.attempt for one in self.owed)
+        return 0 if event.state is State.RUN and follows else len(self.owed)
+
     def _saying(self, event: Event) -> "RunMark":
         if event.state is State.RUN:
             return replace(self, run=True, start=event.stamp)  # durations are counted from what was told
         if event.stuck:
             return replace(self, stuck=True)
+        if event.attempt:
+            return replace(self, attempts=(*self._of_other_pods(event.attempt), event.attempt))
         return replace(self, verdict=event.state.value)
+
+    def _of_other_pods(self, attempt: str) -> tuple[str, ...]:
+        """A pod's attempts follow each other: of each pod the newest is enough to know."""
+        pod = attempt.partition(".")[0]
+        return tuple(one for one in self.attempts if one.partition(".")[0] != pod)
 
 
 def write(mark: RunMark) -> str:
@@ -105,6 +121,7 @@ def read(annotations: Mapping[str, str] | None) -> RunMark | None:
             selective=bool(parsed.get("selective", False)),
             owed=tuple(telemetry.from_json(event) for event in parsed.get("owed", ())),
             job=str(parsed.get("job", "")),
+            attempts=tuple(map(str, parsed.get("attempts", ()))),
         )
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

@@ -25,7 +25,8 @@ class State(Enum):
 class Event:
     """One event of a run. `stamp` is Unix seconds, `duration` seconds, `succeeded` and `errors` count pods or attempts.
 
-    `stuck` marks the one `fail` that a later `complete` may clear; `host` is the node's name.
+    `stuck` marks the one `fail` that a later `complete` may clear; `host` is the node's name. `attempt` says of which
+    failed attempt the `fail` is, where it is not the run's verdict (`webhook/controller/alerts.py`).
     """
 
     state: State
@@ -37,10 +38,11 @@ class Event:
     succeeded: int | None = None
     stuck: bool = False
     host: str = ""
+    attempt: str = ""
 
     @property
     def is_verdict(self) -> bool:
-        return self.state is not State.RUN and not self.stuck
+        return self.state is not State.RUN and not self.stuck and not self.attempt
 
 
 def query(event: Event, series: str, env: str) -> list[tuple[str, str]]:
@@ -57,7 +59,7 @@ def query(event: Event, series: str, env: str) -> list[tuple[str, str]]:
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """With the keys of the sidecar's journal (`sidecar/journal.py`), and `s` succeeded, `h` host."""
+    """With the keys of the sidecar's journal (`sidecar/journal.py`), and `s` succeeded, `h` host, `p` attempt."""
     optional = {
         "c": event.status_code,
         "d": event.duration,
@@ -65,6 +67,7 @@ def to_json(event: Event) -> dict[str, Any]:
         "s": event.succeeded,
         "k": event.stuck or None,
         "h": event.host or None,
+        "p": event.attempt or None,
         "m": event.message or None,
     }
     known = {key: value for key, value in optional.items() if value is not None}
@@ -84,6 +87,7 @@ def from_json(fields: Mapping[str, Any]) -> Event:
         succeeded=_whole(fields.get("s")),
         stuck=bool(fields.get("k", False)),
         host=str(fields.get("h", "")),
+        attempt=str(fields.get("p", "")),
     )
 
 

@@ -14,6 +14,8 @@ RUN = Event(State.RUN, 1772366400.0)
 STUCK = Event(State.FAIL, 1772366300.25, "attempt 1/7 · pod Unschedulable", stuck=True)
 COMPLETE = Event(State.COMPLETE, 1772366460.0, "attempt 1/7 · app 0", 0, 60.0, 0, host="node-1")
 FAIL = Event(State.FAIL, 1772366460.0, "“ü” · 3/5 succeeded", 137, 59.999, 2, 3, host="node-1")
+FIRST = Event(State.FAIL, 1772366410.0, "attempt 1/3 · app 5", 5, 10.0, 1, attempt="0f3a9c1e")
+SECOND = Event(State.FAIL, 1772366430.0, "attempt 2/3 · app 6", 6, 30.0, 2, attempt="77b2d0aa")
 
 MARK = RunMark("uid", "shop/backup")
 FULL = RunMark(
@@ -27,8 +29,9 @@ FULL = RunMark(
     stuck=True,
     verdict="fail",
     selective=True,
-    owed=(STUCK, RUN, FAIL),
+    owed=(STUCK, RUN, FIRST, FAIL),
     job="j",
+    attempts=("0f3a9c1e", "77b2d0aa.3"),
 )
 
 
@@ -83,6 +86,7 @@ def test_without_the_annotation_there_is_no_mark(annotations: dict[str, str] | N
         '{"key":"a","name":"b","start":NaN}',
         '{"key":"a","name":"b","containers":7}',
         '{"key":"a","name":"b","owed":7}',
+        '{"key":"a","name":"b","attempts":7}',
         '{"key":"a","name":"b","owed":["run"]}',
         '{"key":"a","name":"b","owed":[{"e":"run"}]}',
         '{"key":"a","name":"b","owed":[{"e":"sleep","t":1}]}',
@@ -94,6 +98,27 @@ def test_without_the_annotation_there_is_no_mark(annotations: dict[str, str] | N
 )
 def test_what_cannot_be_read_counts_as_no_mark(text: str) -> None:
     assert read({ANNOTATION: text}) is None
+
+
+def test_what_is_told_of_an_attempt_is_no_verdict() -> None:
+    owing = MARK.owing(RUN).owing(FIRST).owing(SECOND)
+    assert (owing.verdict, owing.attempts) == ("", ("0f3a9c1e", "77b2d0aa"))
+    assert owing.delivered(frozenset({RUN, FIRST})) == replace(owing, owed=(SECOND,))
+
+
+def test_attempts_go_after_the_run_and_before_the_verdict() -> None:
+    assert MARK.owing(STUCK).owing(RUN).owing(COMPLETE).owing(FIRST).owing(SECOND).owed == (
+        STUCK, RUN, FIRST, SECOND, COMPLETE,
+    )  # fmt: skip
+    assert MARK.owing(FIRST).owing(RUN).owed == (RUN, FIRST)
+
+
+def test_of_each_pod_the_newest_attempt_is_remembered() -> None:
+    mark = MARK
+    for attempt in ("aaaaaaaa.1", "bbbbbbbb.1", "aaaaaaaa.3", "bbbbbbbb"):
+        mark = mark.owing(replace(FIRST, attempt=attempt))
+    assert mark.attempts == ("aaaaaaaa.3", "bbbbbbbb")
+    assert len(mark.owed) == 4
 
 
 @pytest.mark.parametrize(("uid", "is_its_own"), [("j", True), ("another", False), (None, False)])
@@ -149,6 +174,12 @@ def test_the_first_verdict_that_is_heard_stands() -> None:
         ((RUN, COMPLETE), COMPLETE, ()),
         ((FAIL,), FAIL, ()),
         ((FAIL,), COMPLETE, (FAIL,)),
+        ((RUN, FIRST), RUN, (FIRST,)),
+        ((STUCK, FIRST), STUCK, (FIRST,)),
+        ((RUN, FIRST), COMPLETE, ()),
+        ((RUN, FIRST), FAIL, ()),
+        ((FIRST, FAIL), FAIL, ()),
+        ((FIRST, FAIL), COMPLETE, (FIRST, FAIL)),
     ],
 )
 def test_what_a_sidecar_has_told_is_owed_no_more_nor_what_must_not_follow_it(

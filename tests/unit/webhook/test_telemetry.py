@@ -12,7 +12,8 @@ RUN = Event(State.RUN, 1772366400.0, host="node-1")
 COMPLETE = Event(State.COMPLETE, 1772366460.25, "attempt 1/7 · app 0", 0, 60.25, 0, host="node-1")
 CROWD = Event(State.FAIL, 1772366460.0, "3/5 succeeded · 2 failed", 137, 60.0, 2, 3)
 STUCK = Event(State.FAIL, 1772366400.5, "attempt 1/7 · pod Unschedulable", stuck=True)
-EVENTS = [RUN, COMPLETE, CROWD, STUCK, replace(COMPLETE, message='“ü”\u2028\n"x"\\', duration=0.1 + 0.2)]
+ATTEMPT = Event(State.FAIL, 1772366430.0, "attempt 1/7 · app 5", 5, 30.0, 1, host="node-1", attempt="0f3a9c1e.2")
+EVENTS = [RUN, COMPLETE, CROWD, STUCK, ATTEMPT, replace(COMPLETE, message='“ü”\u2028\n"x"\\', duration=0.1 + 0.2)]
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,9 @@ EVENTS = [RUN, COMPLETE, CROWD, STUCK, replace(COMPLETE, message='“ü”\u2028
         (CROWD, [("state", "fail"), ("series", "uid"), ("stamp", "1772366460.000"), ("status_code", "137"),
                  ("metric", "duration:60.000"), ("metric", "count:3"), ("metric", "error_count:2"), ("env", "prod"),
                  ("message", "3/5 succeeded · 2 failed")]),
+        (ATTEMPT, [("state", "fail"), ("series", "uid"), ("stamp", "1772366430.000"), ("status_code", "5"),
+                   ("metric", "duration:30.000"), ("metric", "error_count:1"), ("env", "prod"), ("host", "node-1"),
+                   ("message", "attempt 1/7 · app 5")]),
         (STUCK, [("state", "fail"), ("series", "uid"), ("stamp", "1772366400.500"), ("env", "prod"),
                  ("message", "attempt 1/7 · pod Unschedulable")]),
     ],
@@ -51,6 +55,7 @@ def test_what_is_stored_reads_back_as_the_same_event(event: Event) -> None:
 def test_it_is_stored_with_the_keys_of_the_journal_and_nothing_that_is_unknown() -> None:
     assert to_json(Event(State.RUN, 1.5)) == {"e": "run", "t": 1.5}
     assert to_json(STUCK) == {"e": "fail", "t": 1772366400.5, "k": True, "m": "attempt 1/7 · pod Unschedulable"}
+    assert to_json(Event(State.FAIL, 1.5, attempt="0f3a9c1e")) == {"e": "fail", "t": 1.5, "p": "0f3a9c1e"}
     assert to_json(CROWD) == {
         "e": "fail", "t": 1772366460.0, "c": 137, "d": 60.0, "n": 2, "s": 3, "m": "3/5 succeeded · 2 failed",
     }  # fmt: skip
@@ -82,6 +87,8 @@ def test_what_is_no_event_is_refused(fields: dict[str, Any]) -> None:
         from_json(fields)
 
 
-@pytest.mark.parametrize(("event", "expected"), [(RUN, False), (COMPLETE, True), (CROWD, True), (STUCK, False)])
+@pytest.mark.parametrize(
+    ("event", "expected"), [(RUN, False), (COMPLETE, True), (CROWD, True), (STUCK, False), (ATTEMPT, False)]
+)
 def test_which_events_are_verdicts(event: Event, expected: bool) -> None:
     assert event.is_verdict is expected
