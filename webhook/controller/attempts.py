@@ -63,6 +63,7 @@ class Container:
     running_since: float | None = None
     waiting: str = ""
     waiting_message: str = ""
+    restarts: int = 0
 
     @property
     def starts(self) -> list[float]:
@@ -267,6 +268,7 @@ def _container(name: str, status: Json, *, is_init: bool) -> Container:
         running_since=_real(running.get("startedAt")) if running else None,
         waiting=str(waiting.get("reason") or ""),
         waiting_message=str(waiting.get("message") or ""),
+        restarts=int(status.get("restartCount") or 0),
     )
 
 

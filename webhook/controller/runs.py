@@ -12,7 +12,7 @@ from typing import Any
 from webhook import annotations, metrics, run_mark, workloads
 from webhook.annotations import Problem
 from webhook.clients.kube import KubeClient
-from webhook.controller import marks, verdicts
+from webhook.controller import alerts, marks, verdicts
 from webhook.controller.marks import Absence
 from webhook.controller.opener import RunOpener
 from webhook.controller.outbox import Outbox
@@ -80,7 +80,8 @@ class RunTeller:
         if decision.mark != run_mark.of_job(seen.job) and (wait := self._store(entry, seen, decision.mark)) is not None:
             return wait
         self._count(entry, mark, decision.mark, seen)
-        self._outbox.owe(key, uid, mark.identity, decision.mark.owed)
+        events = alerts.deliverable(decision.mark, seen.job, seen.attempts)
+        self._outbox.owe(key, uid, mark.identity, events)
         if verdicts.is_closed(decision.mark, seen):
             self._book.close(uid)
         return decision.look_again
@@ -165,6 +166,8 @@ class RunTeller:
 
 def _was_perhaps_told(event: Event, seen: Seen) -> bool:
     """Whether a sidecar had this to tell whose journal has gone with its pod."""
+    if event.attempt:
+        return False
     if not seen.attempts:
         return event.is_verdict
     silent = (one for one in seen.attempts if one.tells and not (one.report.told or one.report.pending))

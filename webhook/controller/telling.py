@@ -15,7 +15,7 @@ Json = Mapping[str, Any]
 
 DEFAULT_BACKOFF_LIMIT = 6
 DETAIL_LIMIT = 300
-"""Characters of Kubernetes' own words on a stuck start."""
+"""Characters of Kubernetes' own words on a stuck start, and of all that is said of an attempt: a mark holds many."""
 
 BY_AN_EXIT = frozenset({"", "BackoffLimitExceeded", "PodFailurePolicy", "MaxFailedIndexesExceeded", "FailedIndexes"})
 """Reasons of a failed Job that a container's exit brought about (batch/v1, `JobReason…`)."""
@@ -85,6 +85,27 @@ def deleted(job: Json, attempts: Sequence[Attempt], start: float | None, at: flo
         errors=_errors(job, last),
         succeeded=_succeeded(job),
         host=last.node if last else "",
+    )
+
+
+def attempt(
+    job: Json, failed: Attempt, identity: str, number: int, failure: End | None, start: float, at: float
+) -> Event:
+    """An attempt that failed and is not the run's last word: `failure` by itself, None where it was taken away."""
+    was_deleted = failure is None and not failed.taken_away and (failed.deleted_at or failed.gone_at)
+    reason = failed.taken_away or ("pod deleted" if was_deleted else "")
+    parts = [_head(job, failed, number - 1), *failed.standing_failed, reason]
+    stamp = max(at, start)
+    return Event(
+        State.FAIL,
+        stamp,
+        " · ".join(part for part in parts if part)[:DETAIL_LIMIT],
+        status_code=failure.code if failure else None,
+        duration=_duration(stamp, start),
+        errors=workloads.failed_pods(job) if workloads.is_crowd(job) else number,
+        succeeded=_succeeded(job),
+        host=failed.node,
+        attempt=identity,
     )
 
 

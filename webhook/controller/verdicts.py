@@ -14,6 +14,7 @@ and when to look again. The controller speaks only where the sidecar could not:
 | the Job ended because its pods were deleted with it | the same |
 | the watched containers of an uninjected pod have all ended with 0, others go on | `complete` |
 | a start hangs that no sidecar can tell | one `fail` after its threshold, cleared by a later `complete` |
+| `alert-on: attempt`, and an attempt failed that is not the run's last word | a `fail` of its own (`alerts.py`) |
 | the Job vanished while no watch was open | nothing: whether it had ended cannot be known |
 
 `SuccessCriteriaMet` and `FailureTarget` precede the terminal condition; they decide where that does not come.
@@ -25,7 +26,8 @@ from typing import Any
 
 from webhook import workloads
 from webhook.admission.decide import EARLIER_RUN
-from webhook.controller import stuck, telling
+from webhook.annotations import AlertOn
+from webhook.controller import alerts, stuck, telling
 from webhook.controller.attempts import Attempt
 from webhook.controller.stuck import Thresholds
 from webhook.run_mark import RunMark
@@ -82,11 +84,18 @@ class Outcome:
 
 def decide(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision:
     """`now` is Unix seconds. Deciding again on the result changes nothing."""
-    outcome = _outcome(seen, now)
     mark = _with_start(mark, seen)
     for attempt in seen.attempts:
         for event in attempt.report.told:
             mark = mark.having_heard(event)
+    decision = _decide(mark, seen, rules, now)
+    tells_attempts = mark.alert_on is AlertOn.ATTEMPT and not mark.verdict and not seen.vanished
+    return _with_alerts(decision, seen, now) if tells_attempts else decision
+
+
+def _decide(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision:
+    """The run's start, its verdict, and a start that hangs."""
+    outcome = _outcome(seen, now)
     mark = _handed_over(mark, seen, outcome)
     patience = _patience(seen, outcome, now)
     mark = _with_run(mark, seen, final=outcome is not None and not patience)
@@ -95,6 +104,16 @@ def decide(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision:
     if patience:
         return Decision(mark, patience)
     return Decision(_with_verdict(mark, seen, outcome, rules))
+
+
+def _with_alerts(decision: Decision, seen: Seen, now: float) -> Decision:
+    """With the attempts that failed; they go before a verdict that has just been decided."""
+    mark = decision.mark
+    due = alerts.due(mark, seen.job, seen.attempts, gone=seen.gone_at is not None, now=now)
+    for event in due.events:
+        mark = mark.owing(event)
+    waits = [wait for wait in (decision.look_again, due.look_again) if wait is not None]
+    return Decision(mark, decision.look_again if mark.verdict else min(waits, default=None))
 
 
 def is_closed(mark: RunMark, seen: Seen) -> bool:

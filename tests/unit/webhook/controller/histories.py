@@ -9,6 +9,7 @@ from typing import Any
 from tests.unit.webhook import objects
 from tests.unit.webhook.objects import CREATED_AT, JOB_UID, NAMESPACE
 from webhook import telemetry, workloads
+from webhook.annotations import AlertOn
 from webhook.controller.attempts import Attempt, parse
 from webhook.controller.stuck import Thresholds
 from webhook.controller.verdicts import Rules, Seen
@@ -179,10 +180,11 @@ STUCK = Event(State.FAIL, T + 125, "attempt 1/7 · app ImagePullBackOff", stuck=
 
 
 def words(event: Event) -> str:
-    """`run`, `complete 0: attempt 1/7 · app 0`, `fail: Job deleted · …` (no code), `stuck: …`."""
+    """`run`, `complete 0: attempt 1/7 · app 0`, `fail: Job deleted · …` (no code), `stuck: …`, `alert 3: …`."""
     code = "" if event.status_code is None else f" {event.status_code}"
     message = f": {event.message}" if event.message else ""
-    return f"{'stuck' if event.stuck else event.state.value}{code}{message}"
+    kind = "stuck" if event.stuck else "alert" if event.attempt else event.state.value
+    return f"{kind}{code}{message}"
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -191,6 +193,7 @@ RULES = Rules(Thresholds(waiting=120, unscheduled=600))
 SILENT = replace(RULES, tell_deleted=False)
 STARTED = replace(MARK, start=T + 5)
 RAN = replace(STARTED, run=True)
+ALERTED = replace(MARK, alert_on=AlertOn.ATTEMPT)
 CHOSEN = replace(RAN, containers=("app",))
 DISRUPTED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
 UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are free"}

@@ -142,6 +142,31 @@ def test_a_stuck_start_is_a_failure_without_a_code_that_may_heal() -> None:
     )
 
 
+def test_an_attempt_has_its_own_code_end_and_number() -> None:
+    failed_one = attempt(container("app", ended(5, 300)), container("helper", ended(0, 310)), phase="Failed")
+    event = telling.attempt(a_job(failed=1), failed_one, "uid-p1", 1, failed_one.own_failure(), START, T + 300)
+    assert event == Event(
+        State.FAIL, T + 300, "attempt 1/7 · app 5 · helper 0", 5, 295.0, 1, host="node-1", attempt="uid-p1"
+    )
+    assert not event.is_verdict
+
+
+def test_an_attempt_that_was_taken_away_says_why_and_has_no_code() -> None:
+    by_hand = attempt(container("app", ended(143, 304)), deleted=300, phase="Failed")
+    event = telling.attempt(a_job(annotations=MANUAL), by_hand, "uid-p1", 2, None, START, T + 304)
+    assert (event.status_code, event.message) == (None, "manual · attempt 2/7 · app 143 · pod deleted")
+    lost = done(137, 300, reason="NodeLost")
+    assert telling.attempt(a_job(), lost, "uid-p1", 1, None, START, T + 300).message == (
+        "attempt 1/7 · app 137 · NodeLost"
+    )
+
+
+def test_an_attempt_of_a_crowd_counts_its_pods() -> None:
+    one = done(7, 300)
+    event = telling.attempt(a_job(**CROWD, failed=2, succeeded=1), one, "uid-p1", 1, one.own_failure(), START, T + 300)
+    assert (event.succeeded, event.errors, event.message) == (1, 2, "1/3 succeeded · 2 failed · app 7")
+
+
 def many(state: Json) -> Attempt:
     return attempt(*(container(f"container-with-a-long-name-{number}", state) for number in range(100)))
 
@@ -158,6 +183,11 @@ def many(state: Json) -> Attempt:
 )
 def test_no_message_is_longer_than_cronitor_keeps(made: Event) -> None:
     assert len(made.message) <= MESSAGE_LIMIT
+
+
+def test_what_is_said_of_an_attempt_is_short() -> None:
+    event = telling.attempt(a_job(), many(ended(1)), "uid-p1", 1, None, START, AT)
+    assert len(event.message) == telling.DETAIL_LIMIT
 
 
 def test_a_limit_that_is_not_there_is_kubernetes_default() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.webhook.controller.histories import Row, T, words
 from tests.unit.webhook.controller.histories_alone import ALONE, CROWD, GONE, HANGING, SELECTED
+from tests.unit.webhook.controller.histories_of_attempts import IN_PLACE, OF_CROWDS, OF_PODS, WITH_SIDECARS
 from tests.unit.webhook.controller.histories_with_sidecar import DECIDED, LEFT_TO_US, PASSED_ON, SIDECAR_TELLS
 from webhook.controller.verdicts import decide, is_closed
 from webhook.run_mark import RunMark
@@ -15,7 +16,8 @@ from webhook.telemetry import Event, State
 TABLE = {
     "the sidecar tells": SIDECAR_TELLS, "left to the controller": LEFT_TO_US, "alone": ALONE, "gone": GONE,
     "hanging": HANGING, "selected": SELECTED, "crowd": CROWD, "decided": DECIDED,
-    "passed on": PASSED_ON,
+    "passed on": PASSED_ON, "attempts of pods": OF_PODS, "attempts in place": IN_PLACE,
+    "attempts of crowds": OF_CROWDS, "attempts with sidecars": WITH_SIDECARS,
 }  # fmt: skip
 ROWS = [pytest.param(row, id=f"{group}: {row.history}") for group, rows in TABLE.items() for row in rows]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from tests.unit.webhook.controller.histories import (
+    ALERTED,
     ALL,
     COMPLETE,
     FAIL,
@@ -32,6 +33,7 @@ from tests.unit.webhook.controller.histories import (
     words,
 )  # fmt: skip
 from tests.unit.webhook.objects import verdict_told
+from webhook.controller.alerts import deliverable
 from webhook.controller.attempts import Attempt
 from webhook.controller.verdicts import Rules, Seen, decide, is_closed
 from webhook.run_mark import RunMark
@@ -65,10 +67,13 @@ class Pod:
         start, end = self.created + 5, self.created + 90
         app = [waits(), waits("ImagePullBackOff"), runs(start), ended(self.code, end, start)][self.stage]
         has_ended = self.stage == 3
+        restarts = int(self.created) % 3 if self.policy == "OnFailure" and self.stage > 1 else 0
+        last = ended(4, start + restarts, start) if restarts else None
         sidecar = None if self.journal is None else (self.journal if has_ended else up())
         phase = ("Failed" if self.code else "Succeeded") if has_ended else "Running"
         return attempt(
-            container("app", app), container("helper", runs(start) if self.stage > 1 else waits()),
+            container("app", app, last=last, restarts=restarts),
+            container("helper", runs(start) if self.stage > 1 else waits()),
             sidecar=sidecar, tells=self.tells, name=self.name, created=self.created, policy=self.policy, phase=phase,
             deleted=self.deleted, gone=self.gone, **self.more,
         )  # fmt: skip
@@ -147,7 +152,11 @@ class Heard:
 
     def deliver(self, event: Event) -> None:
         before = [one for one in self.events if one.is_verdict]
-        if event.state is State.RUN:
+        if event.attempt:
+            assert not any(one.attempt == event.attempt for one in self.events), "an attempt once"
+            assert not before, "no attempt after a verdict"
+            assert not self.told, "no attempt after a sidecar's verdict"
+        elif event.state is State.RUN:
             assert not any(one.state is State.RUN for one in self.events), "run once"
             assert not before, "no run after a verdict"
             assert not self.told, "no run after a sidecar's verdict"
@@ -167,19 +176,32 @@ class Heard:
 def test_whatever_is_seen_a_run_is_told_once_and_in_order(some: range) -> None:
     for seed in some:
         dice = Dice(seed)
-        rules, mark, heard = dice.choice([RULES, RULES, SILENT]), MARK, Heard()
+        rules, mark, heard = dice.choice([RULES, RULES, SILENT]), dice.choice([MARK, ALERTED]), Heard()
         for now, view in views(dice):
             verdict = mark.verdict
             heard.look(view, mark.owed)
             mark = decided(mark, view, now, rules, f"seed {seed}")
             assert bool(mark.verdict) >= bool(verdict), "a verdict stays"
-            for event in mark.owed[: dice.randint(0, 3)]:
+            may_go = deliverable(mark, view.job, view.attempts)
+            for event in may_go[: dice.randint(0, 3)]:
                 heard.deliver(event)
                 mark = mark.delivered(frozenset({event}))
             settled = decided(mark, view, now, rules, f"seed {seed}, delivered")
             assert settled == mark, f"seed {seed}: {[words(event) for event in settled.owed]}"
             if is_closed(mark, view):
                 assert not mark.owed
+
+
+@pytest.mark.parametrize("some", [SEEDS[start::10] for start in range(10)], ids=lambda seeds: str(seeds[0]))
+def test_to_tell_attempts_changes_nothing_else(some: range) -> None:
+    for seed in some:
+        dice, mark, alerted = Dice(seed), MARK, ALERTED
+        for now, view in views(dice):
+            mark, alerted = decide(mark, view, RULES, T + now).mark, decide(alerted, view, RULES, T + now).mark
+            others = tuple(event for event in alerted.owed if not event.attempt)
+            assert replace(alerted, alert_on=mark.alert_on, owed=others, attempts=()) == mark, f"seed {seed}"
+            assert not mark.attempts
+            mark, alerted = mark.delivered(frozenset(mark.owed)), alerted.delivered(frozenset(alerted.owed))
 
 
 def decided(mark: RunMark, view: Seen, now: float, rules: Rules, what: str) -> RunMark:
@@ -195,11 +217,11 @@ def test_the_seeds_make_everything_happen() -> None:
     heard: set[str] = set()
     marks: set[str] = set()
     for seed in SEEDS[:200]:
-        dice, mark = Dice(seed), MARK
+        dice, mark = Dice(seed), ALERTED if seed % 3 else MARK
         for now, view in views(dice):
             mark = decide(mark, view, SILENT if seed % 2 else RULES, T + now).mark
             heard |= {words(event).partition(":")[0] for event in mark.owed}
             marks.add(mark.verdict)
             mark = mark.delivered(frozenset(mark.owed))
-    assert heard >= {"run", "stuck", "complete 0", "fail", "fail 3"}
+    assert heard >= {"run", "stuck", "complete 0", "fail", "fail 3", "alert", "alert 3", "alert 4"}
     assert marks == {"", "complete", "fail", "silent"}
