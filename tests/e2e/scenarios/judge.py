@@ -22,7 +22,8 @@ Explain = Callable[[RunEvent, RunEvent], str]
 class Expected:
     """What must be heard of one Job, in order, and how it must have been treated.
 
-    `injected`: its first pod, and the others; None: as may be.
+    `injected`: its first pod, and the others; None: as may be. `violates`: the violations that it asks for, no more and
+    no fewer.
     """
 
     monitor: str
@@ -31,6 +32,7 @@ class Expected:
     counting: frozenset[str] = frozenset({"app"})
     is_crowd: bool = False
     injected: tuple[bool | None, bool | None] = (True, True)
+    violates: tuple[Kind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def unexplained(_first: RunEvent, _again: RunEvent) -> str:
 def problems(expected: Expected, seen: JobSeen, runs: Sequence[Run], violations: Sequence[Found]) -> list[str]:
     """What was not as expected; nothing if all was. Repeats are looked at by `repeats`."""
     heard = [run for run in runs if run.series == seen.series]
-    return [*_heard(expected, seen, heard), *_job(expected, seen), *_protocol(seen.series, violations)]
+    return [*_heard(expected, seen, heard), *_job(expected, seen), *_protocol(expected, seen.series, violations)]
 
 
 def repeats(series: str, runs: Sequence[Run], explain: Explain = unexplained) -> list[Repeat]:
@@ -107,6 +109,8 @@ def _spans(when: When, event: RunEvent, expected: Expected, seen: JobSeen) -> li
                           for one in pod.last(expected.counting))  # fmt: skip
         case When.FAILURE:
             found = _last(_own_failures(expected, seen))
+        case When.ATTEMPT:
+            found = [moment for moment in _own_failures(expected, seen) if moment is not None]
         case When.DECIDED:
             found = list(seen.decided)
         case When.GONE:
@@ -167,7 +171,13 @@ def _job(expected: Expected, seen: JobSeen) -> Iterator[str]:
         yield f"the mark still owes {', '.join(event.state.value for event in seen.mark.owed)}"
 
 
-def _protocol(series: str, violations: Sequence[Found]) -> Iterator[str]:
+def _protocol(expected: Expected, series: str, violations: Sequence[Found]) -> Iterator[str]:
+    missing = list(expected.violates)
     for found in violations:
-        if found.series == series and found.kind not in TWICE:
+        if found.series != series or found.kind in TWICE:
+            continue
+        if found.kind in missing:
+            missing.remove(found.kind)
+        else:
             yield f"violation: {found}"
+    yield from (f"{kind} was to be found once more" for kind in missing)

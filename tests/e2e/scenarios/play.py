@@ -68,7 +68,8 @@ class Play(Scene):
         self, heard: tuple[Heard, ...], ends: str, injected: tuple[bool | None, bool | None], key: str = ""
     ) -> Expected:
         monitor = self.own_key(key) if key else self.monitor
-        return Expected(monitor, heard, ends, self.shape.counting, self.shape.is_crowd, injected)
+        shape = self.shape
+        return Expected(monitor, heard, ends, shape.counting, shape.is_crowd, injected, shape.violates)
 
     def seen(self) -> JobSeen:
         """What really happened to this Job."""

@@ -1,13 +1,16 @@
 """Attempts that fail with retries left, and how the run ends after them: by pods, in place, and by both policies."""
 
 from tests.chaos.shapes import ATTEMPTS, JOB_UID
+from tests.cronitor.events import Kind
 from tests.e2e.faults.rows import waits
 from tests.e2e.scenarios import acts
 from tests.e2e.scenarios.shapes import (
+    ATTEMPTS_TOLD,
     RUN,
     SHORT_GRACE,
     Shape,
     When,
+    attempt,
     completes,
     fails,
     luck,
@@ -90,4 +93,23 @@ IN_PLACE = with_twins((
           job={"backoffLimit": 0}, pod={"volumes": EMPTY["volumes"]}, ends="Failed"),
 ))  # fmt: skip
 
-RETRIES = (*BY_PODS, *IN_PLACE)
+ONE_MORE = (Kind.SECOND_VERDICT,)
+"""What the protocol finds when one failed attempt is told beside the verdict."""
+
+WORKS = "sleep 40"
+"""Nothing may follow the verdict that a sidecar tells: until then the controller must have told what failed before,
+though its leader was killed, and another one took twenty seconds to be there."""
+
+EACH_ATTEMPT = with_twins((
+    Shape("each-attempt-then-succeeds", (RUN, attempt(6, "attempt 1/4 · app 6"), completes("attempt 2/4 · app 0")),
+          (by_pods(6, WORKS),), job={"backoffLimit": 3}, pod={"volumes": [ATTEMPTS]},
+          annotations=ATTEMPTS_TOLD, violates=ONE_MORE),
+    Shape("each-attempt-exhausted",
+          (RUN, attempt(6, "attempt 1/3 · app 6"), attempt(8, "attempt 2/3 · app 8"), fails(8, "attempt 3/3 · app 8")),
+          (by_pods(6, "sleep 9; exit 8"),), job={"backoffLimit": 2}, pod={"volumes": [ATTEMPTS]},
+          annotations=ATTEMPTS_TOLD, ends="Failed", violates=ONE_MORE * 2),
+    Shape("each-attempt-in-place", (RUN, attempt(6, "attempt 1/7 · app 6"), completes("attempt 2/7 · app 0")),
+          (in_place(1, 6, WORKS),), pod=EMPTY, annotations=ATTEMPTS_TOLD, violates=ONE_MORE),
+))  # fmt: skip
+
+RETRIES = (*BY_PODS, *IN_PLACE, *EACH_ATTEMPT)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from tests.cronitor.events import Kind
 from tests.e2e.faults.rows import Row
 from tests.e2e.faults.rows import nothing as no_fault
 from tests.e2e.world import INCLUDE, Json, container, cron_job
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 PREFIX = "k8s.cronitor.io/"
 ALONE, INJECTED = {f"{PREFIX}inject": "false"}, {f"{PREFIX}inject": "true"}
+ATTEMPTS_TOLD = {f"{PREFIX}alert-on": "attempt"}
 IGNORED = "istio-proxy"
 """One of the names that `sidecar.ignoreContainers` has by default."""
 ONCE = {"backoffLimit": 0}
@@ -36,6 +38,7 @@ class When(Enum):
     START = "the first start of a container that counts"
     END = "the last end of a container that counts"
     FAILURE = "the newest failure of a container that counts"
+    ATTEMPT = "a failure of a container that counts"
     DECIDED = "the time of the Job's condition"
     GONE = "when the Job was deleted"
     STUCK = "once its container had waited for the threshold"
@@ -77,6 +80,11 @@ def luck(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.DOTALL)
 
 
+def attempt(code: int, message: str) -> Heard:
+    """A failed attempt that is not the run's last word (`alert-on: attempt`)."""
+    return fails(code, message, When.ATTEMPT)
+
+
 RUN, COMPLETE = begins(), completes()
 SUCCEEDS = (RUN, COMPLETE)
 
@@ -102,8 +110,8 @@ class Shape:
     `ends`: what the Job comes to, `gone` where it is deleted. `injected` of its first pod, and of all others unless
     `injected_later` says otherwise; None for a Job that has no pod, or whose pod none can foresee. `watched`: the
     containers that count, where that is not all of them. `patient`: what is heard comes from the controller's own
-    patience, which does not outlive it. `twin`: the same is told the other way too, by the controller alone or with a
-    sidecar.
+    patience, which does not outlive it. `violates`: what the protocol calls a violation and this shape asks for, each
+    as often as it must be found. `twin`: the same is told the other way too, by the controller alone or with a sidecar.
     """
 
     name: str
@@ -127,6 +135,7 @@ class Shape:
     own_namespace: bool = False
     labelled: bool = True
     patient: bool = False
+    violates: tuple[Kind, ...] = ()
     twin: bool = True
 
     @property

@@ -9,7 +9,7 @@ from tests.cronitor.events import Kind
 from tests.cronitor.recording import Found
 from tests.cronitor.runs import Run, RunEvent
 from tests.e2e.scenarios.judge import ANSWER_LOST, Expected, problems, repeats, strangers
-from tests.e2e.scenarios.shapes import RUN, STUCK_SECONDS, SUCCEEDS, When, fails, stuck
+from tests.e2e.scenarios.shapes import RUN, STUCK_SECONDS, SUCCEEDS, When, attempt, fails, stuck
 from tests.e2e.scenarios.truth import GONE, JobSeen, PodSeen, Ran
 from webhook.run_mark import RunMark
 from webhook.telemetry import Event, State
@@ -116,6 +116,27 @@ def test_the_wrong_monitor_and_a_broken_protocol_are_told() -> None:
     found = Found(Kind.BAD_STAMP, "x", 1, "monitor", "series")
     assert problems(SUCCESS, RIGHT, heard(STARTED, DONE), [found]) == [f"violation: {found}"]
     assert problems(SUCCESS, RIGHT, heard(STARTED, DONE), [replace(found, series="another")]) == []
+
+
+def test_a_violation_that_a_shape_asks_for_must_be_found_as_often() -> None:
+    found = Found(Kind.SECOND_VERDICT, "fail after fail", 3, "monitor", "series")
+    expected, told = replace(SUCCESS, violates=(Kind.SECOND_VERDICT,)), heard(STARTED, DONE)
+    assert problems(expected, RIGHT, told, [found]) == []
+    assert problems(expected, RIGHT, told, [found, found]) == [f"violation: {found}"]
+    assert problems(expected, RIGHT, told, [replace(found, series="another")]) == [
+        "second-verdict was to be found once more"
+    ]
+    other = replace(found, kind=Kind.RUN_AFTER_VERDICT)
+    assert problems(expected, RIGHT, told, [found, other]) == [f"violation: {other}"]
+
+
+def test_a_failed_attempt_is_stamped_with_one_of_the_failures() -> None:
+    seen = job(pod(app(6, 5, 7)), pod(app(0, 8, 9), name="p2"))
+    expected = replace(SUCCESS, heard=(RUN, attempt(6, "attempt 1/7 · app 6"), SUCCEEDS[1]))
+    first = event(2, "fail", 7, "attempt 1/7 · app 6", 6)
+    assert problems(expected, seen, heard(STARTED, first, replace(DONE, number=3)), []) == []
+    (found,) = problems(expected, seen, heard(STARTED, replace(first, stamp=T + 9), replace(DONE, number=3)), [])
+    assert "fail is not stamped with a failure" in found
 
 
 def test_the_end_of_a_run_is_that_of_the_pods_that_succeeded() -> None:

@@ -78,11 +78,13 @@ def test_its_pods_are_injected_as_admission_decides(shape: Shape) -> None:
 
 
 @pytest.mark.parametrize("shape", ALL, ids=lambda shape: shape.name)
-def test_what_is_heard_is_one_run_and_one_verdict(shape: Shape) -> None:
+def test_what_is_heard_is_one_run_and_one_verdict_and_each_attempt_that_is_asked_for(shape: Shape) -> None:
+    attempts = ["fail"] * len(shape.violates)
+    assert bool(attempts) == (shape.annotations.get("k8s.cronitor.io/alert-on") == "attempt")
     for heard in (shape.heard, *(one.heard for one in shape.later)):
         is_stuck = heard[:1] and heard[0].state == "fail"
         states = [one.state for one in (heard[1:] if is_stuck else heard)]
-        assert states in ([], ["run", "complete"], ["run", "fail"])
+        assert states in ([], ["run", *attempts, "complete"], ["run", *attempts, "fail"])
         for one in heard:
             assert one.stamp
             assert (one.code == 0) == (one.state == "complete")
