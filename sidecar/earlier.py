@@ -45,6 +45,8 @@ def find(pods: Iterable[dict[str, Any]], own_name: str, rules: Rules) -> Found:
         return Found(None, final=False)
     if entries:
         return Found(Beginning(entries[0].event, owed=True), final=True)
+    if not others and State.RUN in rules.tells:
+        return Found(Beginning(owed=True), final=True)
     if len(others) < max(rules.failed_before, 1):
         return Found(None, final=True)  # one that is gone may have told it
     return Found(_never_told([parse(pod) for pod in others], rules), final=True)

@@ -167,7 +167,8 @@ def _started(progress: Progress, watched: tuple[Container, ...], rules: Rules) -
     known = [start for start in starts if start is not None]
     if progress.settled or not known:
         return Step(progress)
-    due = progress.run_due or (progress.phase is Phase.WAITING and State.RUN in rules.tells)
+    ours = State.RUN in rules.tells and not rules.passes_run_on
+    due = progress.run_due or (ours and progress.phase is Phase.WAITING)
     progress = replace(progress, phase=Phase.RUNNING)
     if not due:
         # The run began with an earlier pod: where nobody knows when, it has no duration.

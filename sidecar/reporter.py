@@ -156,6 +156,8 @@ class Reporter:
             case Delivered(event, delivery):
                 self._write(self._journal.with_delivery(event, delivery))
             case Earlier(beginning):
+                if beginning is None and State.RUN in self._settings.rules.tells:
+                    beginning = Beginning(owed=True)  # as far as anybody knows
                 self._beginning, self._awaits_earlier = beginning, False
                 self._look_again()
             case None:

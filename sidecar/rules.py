@@ -10,7 +10,8 @@ from sidecar.pod import Container, Kind, Pod
 class Rules:
     """What admission decided for this pod. `tells` holds the states that are the sidecar's to tell.
 
-    `passes_run_on`: it is not the run's first pod, and tells how the run began where an earlier sidecar could not.
+    `passes_run_on`: it is not the run's first pod, and tells how the run began where an earlier sidecar could not; with
+    `run` in `tells` it may be the first.
     `run_started_at` is the first start of an earlier pod, where one is known. `stuck_told`: the sidecar of an earlier
     pod of this run has told a stuck start.
     """

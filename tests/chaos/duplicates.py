@@ -24,7 +24,7 @@ PEACE_SECONDS = 10.0
 """A leader that is told to end goes on for so long at the most."""
 HURRIED_SECONDS = (2.0, 4.0)
 """A sidecar whose pod is ending waits 2 s for an answer, which may come just then, and soon asks again."""
-LAST_SECONDS = 6.0
+LAST_SECONDS = 10.0
 """In which a sidecar has gone since it was told to."""
 RECOVERY_SECONDS = 15.0
 """After the API server is back clients may still pause between their tries."""

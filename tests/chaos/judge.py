@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from tests.chaos.duplicates import API_SERVER, explain
 from tests.chaos.plan import Kind
-from tests.chaos.seen import UNEXPLAINED, Event, Fell, JobSeen, PodSeen, Span
+from tests.chaos.seen import START_ERROR, UNEXPLAINED, Event, Fell, JobSeen, PodSeen, Span
 
 START_SECONDS = 60.0
 END_SECONDS = 60.0
 """Beyond its own work's time, but for the time in which a Job without us was late, too: that is the cluster's own."""
-START_ERROR = "StartError"
+START_ERROR_CODE = 128
 ADMISSION = (Kind.ADMISSION_KILLED, Kind.ADMISSION_DELETED, Kind.ADMISSION_AWAY, *API_SERVER)
 CONTROLLER = (Kind.LEADER_KILLED, Kind.LEADER_DELETED, Kind.CONTROLLER_AWAY, *API_SERVER)
 CONTROLLER_RECOVERY_SECONDS = 30.0
@@ -77,7 +77,7 @@ def judge(
         harmed=tuple(found for job in jobs for found in _harmed(job, twins, faults, now)),
         lost=tuple(found for job, events in told for found in _lost(job, events, faults)),
         wrong=(
-            *(found for job, events in told for found in _wrong(job, events)),
+            *(found for job, events in told for found in _wrong(job, events, faults)),
             *(Finding("no Job of ours", "", event.series, f"{event} was heard") for event in strangers),
         ),
         duplicates=tuple(found for job, events in told for found in _duplicates(job, events, faults)),
@@ -159,10 +159,19 @@ def _brought_about(end: str, pod: PodSeen, faults: Sequence[Fell]) -> bool:
     )
 
 
+def _was_not_started(job: JobSeen, faults: Sequence[Fell]) -> bool:
+    """The kubelet was killed as it started a container of the Job's own: the attempt has failed, and never ran."""
+    return any(
+        pod.not_started and fault.kind is Kind.KUBELET_RESTARTED and fault.ended > pod.created
+        for pod in job.pods.values()
+        for fault in faults
+    )
+
+
 def _lost(job: JobSeen, events: Sequence[Event], faults: Sequence[Fell]) -> Iterator[Finding]:
     states = {event.state for event in events}
     missing = [state for state in job.expected.states if state not in states]
-    if missing == ["run"] and _may_lack_run(job, faults):
+    if missing == ["run"] and (_may_lack_run(job, faults) or _was_not_started(job, faults)):
         return
     # Another verdict than the expected one is told wrong, not lost.
     if "run" in missing or (missing and not states & VERDICTS):
@@ -170,14 +179,15 @@ def _lost(job: JobSeen, events: Sequence[Event], faults: Sequence[Fell]) -> Iter
         yield _finding(job, f"{' and '.join(missing)} not heard; heard was {senders}")
 
 
-def _wrong(job: JobSeen, events: Sequence[Event]) -> Iterator[Finding]:
+def _wrong(job: JobSeen, events: Sequence[Event], faults: Sequence[Fell]) -> Iterator[Finding]:
     first = list(dict.fromkeys(event.state for event in events))
     expected = list(job.expected.states)
     if first != expected and not (set(first) < set(expected) and first == [s for s in expected if s in first]):
         yield _finding(job, f"heard was {', '.join(map(str, events))}, expected {', '.join(expected)}")
     earlier: set[str] = set()
     for event in events:
-        if event.state == job.expected.verdict and event.code != job.expected.code:
+        never_ran = event.code == START_ERROR_CODE and _was_not_started(job, faults)
+        if event.state == job.expected.verdict and event.code != job.expected.code and not never_ran:
             yield _finding(job, f"{event} has status_code {event.code}, not {job.expected.code}")
         for violation in event.violations:
             if not (event.state in earlier and violation.startswith(TWICE)):

@@ -1,8 +1,8 @@
 """Pure: the closing table, and the document that is kept of a run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from statistics import median
+from statistics import quantiles
 from typing import Any
 
 from tests.chaos.judge import Finding, Verdict, counts_by_shape
@@ -47,26 +47,21 @@ def findings(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def slowest(jobs: Sequence[JobSeen], twins: Sequence[JobSeen], now: float) -> dict[str, Any]:
-    """How many seconds beyond the time of their work Jobs took, with us and without."""
-    return {
-        name: {"jobs": len(group), "median": _rounded(median, group, now), "most": _rounded(max, group, now)}
-        for name, group in (("with_us", jobs), ("without_us", twins))
-        if group
-    }
+def beside_twins(jobs: Sequence[JobSeen], twins: Sequence[JobSeen], now: float) -> dict[str, Any]:
+    """How many seconds longer Jobs took than their twins without us, made at the same moment: p10, median, p90."""
+    without = {twin.name: twin for twin in twins}
+    longer = sorted(job.delay(now) - without[job.name].delay(now) for job in jobs if job.name in without)
+    if not longer:
+        return {"pairs": 0}
+    figures = quantiles(longer, n=10) if len(longer) > 1 else longer * 9
+    names = ("p10", "median", "p90")
+    return {"pairs": len(longer), **dict(zip(names, (round(figures[at], 1) for at in (0, 4, 8)), strict=True))}
 
 
-def _rounded(of: Callable[[list[float]], float], group: Sequence[JobSeen], now: float) -> float:
-    return round(of([job.delay(now) for job in group]), 1)
-
-
-def slowest_line(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """Such as `later than their work takes: with us median 6.1 s, most 250 s (479 Jobs); without us …`."""
-    groups = [
-        f"{name.replace('_', ' ')} median {one['median']} s, most {one['most']} s ({one['jobs']} Jobs)"
-        for name, one in found.items()
-    ]
-    return f"later than their work takes: {'; '.join(groups)}"
+def twins_line(found: Mapping[str, Any]) -> str:
+    """Such as `longer than the same Job without us: median 2.1 s, p10 -1.0 s, p90 40.0 s (54 pairs)`."""
+    figures = f"median {found['median']} s, p10 {found['p10']} s, p90 {found['p90']} s"
+    return f"longer than the same Job without us: {figures} ({found['pairs']} pairs)"
 
 
 def document(

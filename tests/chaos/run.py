@@ -112,12 +112,13 @@ class Chaos:
         verdict = judge(jobs, twins, heard, self._fell, now)
         took = now - self._started
         document = report.document(self._plan, self._started, took, jobs, heard, self._fell, verdict)
-        document["slowest"] = report.slowest(jobs, twins, now)
+        document["beside_twins"] = report.beside_twins(jobs, twins, now)
         document["twins"] = [report.run(twin, (), self._started) for twin in twins]
         BUILD.mkdir(exist_ok=True)
         (BUILD / "chaos.json").write_text(json.dumps(document, indent=1, ensure_ascii=False))
         self._say(f"\n{report.table(jobs, verdict)}\n\n{report.findings(verdict)}")
-        self._say(report.slowest_line(document["slowest"]))
+        if document["beside_twins"]["pairs"]:
+            self._say(report.twins_line(document["beside_twins"]))
         explained = len(verdict.duplicates) - len(verdict.unexplained)
         self._say(
             f"seed {self._plan.seed}, {self._plan.seconds / 60:g} min, {len(jobs)} Jobs, {len(self._fell)} faults: "

@@ -12,6 +12,7 @@ from webhook.admission.decide import CONTAINER
 from webhook.workloads import epoch
 
 UNEXPLAINED = ""
+START_ERROR = "StartError"
 END_OF_POD_SECONDS = 5.0
 """Between the end of a Job's work and its own, where nothing disturbs."""
 
@@ -23,7 +24,8 @@ Span = tuple[float, float]
 class PodSeen:
     """One pod. `sidecar_ends` has each end of our container, such as `137 Error`, by the restarts before it.
 
-    `sidecar_ended`: when its last incarnation did, in Unix seconds.
+    `sidecar_ended`: when its last incarnation did, in Unix seconds. `not_started`: a container of the Job's own that
+    the runtime could not start, and that never ran.
     """
 
     name: str
@@ -33,12 +35,19 @@ class PodSeen:
     started: float | None = None
     sidecar_ends: dict[int, str] = field(default_factory=dict)
     sidecar_ended: float | None = None
+    not_started: bool = False
 
     def merged(self, later: "PodSeen") -> "PodSeen":
         """The newer view, with what only the older one showed."""
         ends = {**self.sidecar_ends, **later.sidecar_ends}
         ended = later.sidecar_ended or self.sidecar_ended
-        return replace(later, started=later.started or self.started, sidecar_ends=ends, sidecar_ended=ended)
+        return replace(
+            later,
+            started=later.started or self.started,
+            sidecar_ends=ends,
+            sidecar_ended=ended,
+            not_started=later.not_started or self.not_started,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +147,7 @@ def pod_seen(pod: Json) -> PodSeen:
         min((start for start in starts if start), default=None),
         dict(_sidecar_ends(status)),
         _sidecar_ended(status),
+        any(_could_not_start(one) for one in status.get("containerStatuses") or ()),
     )
 
 
@@ -168,6 +178,10 @@ def _starts(status: Json) -> Iterator[str]:
                 ran = state.get("running") or state.get("terminated") or {}
                 if ran.get("startedAt"):
                     yield ran["startedAt"]
+
+
+def _could_not_start(container: Json) -> bool:
+    return ((container.get("state") or {}).get("terminated") or {}).get("reason") == START_ERROR
 
 
 def _sidecar_ended(status: Json) -> float | None:

@@ -171,6 +171,7 @@ def test_what_both_take_for_granted_is_the_same() -> None:
         frozenset({"run", "complete"}),
         frozenset({"complete"}),
         frozenset({"earlier-run", "complete", "fail"}),
+        frozenset({"run", "earlier-run", "complete", "fail"}),
         frozenset(),
     ],
     ids=lambda told: ",".join(sorted(told)) or "nothing",

@@ -20,6 +20,8 @@ CONTAINER = "cronitor"
 INJECTED_LABEL = "k8s.cronitor.io/injected"
 SHORTEST_DEADLINE_SECONDS = 300
 LEAST_RESTART_LIMIT = 2
+SECOND_POD_SECONDS = 10.0
+"""At least so long the Job controller waits after a failure (job_controller.go, DefaultJobPodFailureBackOff)."""
 EARLIER_RUN = "earlier-run"
 """Beside the states of `telemetry.State`, what a sidecar may be asked to tell."""
 
@@ -95,10 +97,11 @@ def why_not(
     return Reason.EXEMPT if exemption.of_job(owners.job) is not None else None
 
 
-def tells(job: Json, mark: RunMark | None) -> frozenset[str]:
+def tells(pod: Json, job: Json, mark: RunMark | None) -> frozenset[str]:
     """Which states the sidecar of this Job's next pod may tell; what is missing is the controller's to tell.
 
-    `EARLIER_RUN`: it passes on the `run` of an earlier pod, where that one's sidecar could not deliver it.
+    `EARLIER_RUN`: it passes on the `run` of an earlier pod whose sidecar could not deliver it; beside `run`:
+    its own start is the run's if there is no earlier pod.
     """
     known = (mark is not None and mark.start is not None) or workloads.failed_pods(job) > 0
     # The Job controller counts a pod once it has made it, and a failure after it has made the next one.
@@ -109,9 +112,15 @@ def tells(job: Json, mark: RunMark | None) -> frozenset[str]:
     if suspended and not known:
         return frozenset()  # an earlier pod may have started unseen
     verdict = {"complete"} if job["spec"].get("podFailurePolicy") else {"complete", "fail"}
-    if not has_begun:
-        return frozenset({"run", *verdict})
-    return frozenset(verdict if mark is not None and mark.run else {EARLIER_RUN, *verdict})
+    if has_begun:
+        return frozenset(verdict if mark is not None and mark.run else {EARLIER_RUN, *verdict})
+    return frozenset({"run", *({EARLIER_RUN} if _may_follow_another(pod, job) else ()), *verdict})
+
+
+def _may_follow_another(pod: Json, job: Json) -> bool:
+    """Whether the Job is so old that the Job controller, kept from writing its status, may have lost a pod before."""
+    made, created = (workloads.epoch(one["metadata"].get("creationTimestamp")) for one in (job, pod))
+    return made is not None and created is not None and created - made >= SECOND_POD_SECONDS
 
 
 def is_injected(pod: Json) -> bool:

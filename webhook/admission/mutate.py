@@ -110,7 +110,7 @@ class Mutation:
                 options,
                 default_env=self._settings.default_environment,
             )
-        told = decide.tells(found.job, mark)
+        told = decide.tells(request.pod, found.job, mark)
         log.info("injected", extra={**_where(request, found), "tells": ",".join(sorted(told)) or "nothing"})
         return inject.patch(request.pod, found, options, mark, identity, told, room, self._template)
 

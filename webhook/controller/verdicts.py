@@ -168,10 +168,10 @@ def _may_tell_run(attempt: Attempt, seen: Seen) -> bool:
     """Whether its sidecar tells the run's start, or will. One whose containers never start tells none of its own."""
     if not attempt.sidecar_runs or not attempt.tells:
         return False
-    if EARLIER_RUN not in attempt.tells:
+    earlier = seen.attempts[: seen.attempts.index(attempt)]
+    if EARLIER_RUN not in attempt.tells or ("run" in attempt.tells and not earlier):
         return "run" in attempt.tells and bool(attempt.starts)
     # It can pass on what an earlier one owes for as long as all those pods are there to be read.
-    earlier = seen.attempts[: seen.attempts.index(attempt)]
     return len(earlier) >= max(workloads.failed_pods(seen.job), 1) and all(one.gone_at is None for one in earlier)
 
 

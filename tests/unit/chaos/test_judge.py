@@ -91,6 +91,15 @@ def test_a_sidecar_that_the_kubelet_could_not_start_as_it_was_killed_never_ran()
     assert counts(verdict(seen, HEARD, [fell(Kind.KUBELET_RESTARTED, 1)])) == {}
 
 
+def test_a_container_that_the_kubelet_could_not_start_as_it_was_killed_never_ran() -> None:
+    seen = job("exits-3", pod(started=None, not_started=True))
+    told = [event("fail", 9, 128)]
+    assert counts(verdict(seen, told)) == {"lost": 1, "wrong": 1}
+    assert counts(verdict(seen, told, [fell(Kind.KUBELET_RESTARTED, 1)])) == {}
+    assert counts(verdict(seen, [event("fail", 9, 3)], [fell(Kind.KUBELET_RESTARTED, 1)])) == {}
+    assert counts(verdict(seen, [event("fail", 9, 5)], [fell(Kind.KUBELET_RESTARTED, 1)])) == {"wrong": 1}
+
+
 @pytest.mark.parametrize(
     ("heard", "what"),
     [

@@ -1,6 +1,7 @@
 """The closing table and the document."""
 
 import json
+from dataclasses import replace
 
 from tests.chaos import report
 from tests.chaos.judge import judge
@@ -32,10 +33,10 @@ def test_the_document_is_json_with_seed_counts_and_faults() -> None:
     assert kept["faults"] == [{"at": 3.0, "kind": "leader-killed", "target": "somewhere", "seconds": 0.0}]
 
 
-def test_how_late_jobs_ended_is_told_with_us_and_without() -> None:
-    made = [job(ended=MADE + 4), job(ended=MADE + 8), job(ended=MADE + 30)]
-    found = report.slowest(made, [job(ended=MADE + 5)], MADE + 60)
-    assert found["with_us"] == {"jobs": 3, "median": 6.0, "most": 28.0}
-    line = report.slowest_line(found)
-    assert line.endswith("with us median 6.0 s, most 28.0 s (3 Jobs); without us median 3.0 s, most 3.0 s (1 Jobs)")
-    assert report.slowest(made, [], MADE).keys() == {"with_us"}
+def test_how_much_longer_jobs_took_than_their_twins_is_told() -> None:
+    made = [replace(job(ended=MADE + 10 + number), name=f"succeeds-{number}") for number in range(11)]
+    twins = [replace(job(ended=MADE + 9), name=f"succeeds-{number}") for number in range(1, 11)]
+    found = report.beside_twins(made, twins, MADE + 60)
+    assert (found["pairs"], found["median"]) == (10, 6.5)
+    assert report.twins_line(found).startswith("longer than the same Job without us: median 6.5 s, p10 2.")
+    assert report.beside_twins(made[:2], twins, MADE + 60)["median"] == 2.0

@@ -85,6 +85,18 @@ def test_what_a_pod_that_is_gone_has_told_cannot_be_known(failed_before: int, po
     assert find([earlier()] * pods, "ours", rules) == Found(None, final=True)
 
 
+PERHAPS_FIRST = Rules(tells=frozenset(State), passes_run_on=True)
+
+
+def test_where_there_is_no_other_pod_ours_may_be_the_first() -> None:
+    assert find([earlier(name="ours")], "ours", PERHAPS_FIRST) == Found(Beginning(owed=True), final=True)
+
+
+def test_where_there_is_another_pod_it_may_be_that_one_which_began() -> None:
+    assert find([earlier(sidecar=journal(TAKEN))], "ours", PERHAPS_FIRST).beginning == Beginning(RUN)
+    assert find([earlier()], "ours", PERHAPS_FIRST).beginning == Beginning(OF_ITS_CONTAINER, owed=True)
+
+
 def test_an_earlier_start_that_admission_knew_counts() -> None:
     rules = Rules(tells=frozenset(), passes_run_on=True, run_started_at=CREATED - 7.0, manual=True)
     expected = Beginning(Event(State.RUN, CREATED - 7.0, "manual"), owed=True)

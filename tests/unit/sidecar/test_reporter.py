@@ -129,6 +129,17 @@ def test_the_verdict_does_not_wait_for_ever_for_what_earlier_pods_leave(later: C
     assert later(step=0.2).run(seen(SUCCEEDED), SIGTERM).told == ["complete"]
 
 
+@pytest.mark.parametrize("beginning", [Beginning(owed=True), None])
+def test_a_pod_that_may_be_the_first_tells_its_own_start_once_no_other_is_known(
+    settings: Load, lines: Lines, beginning: Beginning | None
+) -> None:
+    perhaps = settings(CRONITOR_TELLS="run,earlier-run,complete,fail")
+    ran = Rig(perhaps, lines).run(seen(RUNNING), Earlier(beginning), seen(SUCCEEDED), SIGTERM)
+    assert ran.told == ["run", "complete"]
+    ran = Rig(perhaps, lines).run(seen(RUNNING), Earlier(Beginning(EARLIER)), seen(SUCCEEDED), SIGTERM)
+    assert ran.told == ["complete"]
+
+
 def test_after_a_restart_what_was_passed_on_is_not_told_again(later: Callable[..., Rig]) -> None:
     before = journals.encode(Journal((Entry(EARLIER, Delivery.ACCEPTED),))).decode()
     ours = own(running(0), last={"terminated": {**ended(137)["terminated"], "message": before}}, restarts=1)

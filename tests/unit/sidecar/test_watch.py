@@ -187,7 +187,7 @@ def beginnings(api: Settings, lines: Lines, *script: Answer) -> tuple[list[Begin
     found: list[Beginning | None] = []
     rests: list[float] = []
     with ScriptedServer(*script) as server:
-        rules = replace(api.rules, passes_run_on=True, failed_before=1)
+        rules = replace(api.rules, tells=frozenset({State.COMPLETE}), passes_run_on=True, failed_before=1)
         given = replace(api, api_server=f"http://127.0.0.1:{server.port}", rules=rules)
         find_beginning(given, lines.log(), found.append, rests.append)
     return found, len(rests), server

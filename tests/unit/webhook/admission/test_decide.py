@@ -204,7 +204,7 @@ def test_inject_false_opts_out_of_the_sidecar_alone() -> None:
     ],
 )  # fmt: skip
 def test_who_speaks(what: str, a_job: dict[str, Any], mark: RunMark | None, expected: str) -> None:
-    assert tells(a_job, mark) == frozenset(expected.split()), what
+    assert tells(pod(), a_job, mark) == frozenset(expected.split()), what
 
 
 @pytest.mark.parametrize(
@@ -225,11 +225,32 @@ def test_a_pod_is_injected_if_it_has_both_container_and_label(
     assert is_injected(pod(metadata={"labels": labels}, initContainers=init)) is expected
 
 
+@pytest.mark.parametrize(
+    ("age", "mark", "expected"),
+    [
+        (0, MARK, "run complete fail"),
+        (9, MARK, "run complete fail"),
+        (10, MARK, "run earlier-run complete fail"),
+        (10, None, "run earlier-run complete fail"),
+        (10, RunMark("k", "n", start=5.0), "earlier-run complete fail"),
+        (10, RunMark("k", "n", start=5.0, run=True), "complete fail"),
+        (10, RunMark("k", "n", verdict="complete"), ""),
+    ],
+)
+def test_a_pod_so_late_after_its_job_may_follow_another_that_the_job_does_not_count(
+    age: int, mark: RunMark | None, expected: str
+) -> None:
+    late = pod(metadata={"creationTimestamp": f"2026-03-01T12:00:{age:02d}Z"})
+    made = job()
+    made["metadata"]["creationTimestamp"] = "2026-03-01T12:00:00Z"
+    assert tells(late, made, mark) == frozenset(expected.split())
+
+
 def test_the_copied_manifest_of_a_finished_job_is_a_new_run() -> None:
     told = RunMark("k", "n", start=1.0, verdict="complete", job="the-original")
     copied = job(annotations={run_mark.ANNOTATION: run_mark.write(told)})
-    assert tells(copied, run_mark.of_job(copied)) == frozenset({"run", "complete", "fail"})
+    assert tells(pod(), copied, run_mark.of_job(copied)) == frozenset({"run", "complete", "fail"})
 
 
 def test_a_finished_job_is_told_by_nobody_twice() -> None:
-    assert tells(job(status=ended()), RunMark("k", "n", start=1.0, verdict="complete")) == frozenset()
+    assert tells(pod(), job(status=ended()), RunMark("k", "n", start=1.0, verdict="complete")) == frozenset()

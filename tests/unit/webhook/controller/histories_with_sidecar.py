@@ -186,6 +186,7 @@ DECIDED = [
         mark=replace(RAN, verdict="fail")),
 ]  # fmt: skip
 
+PERHAPS_FIRST = "run,earlier-run,complete,fail"
 UNTOLD = journal(pending=(RUN,))
 """Of the first pod, whose sidecar could not deliver how the run began."""
 
@@ -219,6 +220,14 @@ PASSED_ON = [
     Row("of two earlier pods one is gone: the third one's sidecar cannot know what that one has told",
         [(400, seen(a_job(failed=2), evicted(sidecar=UNTOLD), going(name="p3", sidecar=up(), tells=PASSES_ON)))],
         ["run"], closed=False),
+    Row("it may be the first, and is",
+        [(400, seen(None, going(sidecar=up(), tells=PERHAPS_FIRST))),
+         (600, seen(succeeded(), done(sidecar=journal(RUN, COMPLETE), tells=PERHAPS_FIRST)))],
+        verdict="complete"),
+    Row("it may be the first, and is the second, of a Job that counts none",
+        [(400, seen(None, evicted(), going(name="p2", sidecar=up(), tells=PERHAPS_FIRST))),
+         (600, seen(succeeded(failed=1), evicted(), second(sidecar=journal(RUN, COMPLETE), tells=PERHAPS_FIRST)))],
+        verdict="complete"),
     Row("the first pod had no sidecar: the second one's tells how the run began",
         [(400, seen(a_job(failed=1), evicted(), going(name="p2", sidecar=up(), tells=PASSES_ON))),
          (600, seen(succeeded(failed=1), evicted(), second(sidecar=journal(RUN, COMPLETE), tells=PASSES_ON)))],
