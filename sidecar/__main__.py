@@ -74,7 +74,7 @@ def report(inbox: "queue.SimpleQueue[Incoming]") -> None:
         watch_pod(settings, log, lambda pod, deleted: inbox.put(Seen(pod, deleted)), lambda: inbox.put(Broken()), rest)
 
     def look_at_earlier_pods() -> None:
-        find_beginning(settings, log, lambda beginning: inbox.put(Earlier(beginning)), rest)
+        find_beginning(settings, log, lambda found: inbox.put(Earlier(found.beginning, found.failed)), rest)
 
     sender.start()
     if settings.rules.passes_run_on:

@@ -5,7 +5,7 @@ might come first, and with no controller there, alone.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sidecar import journal as journals
@@ -28,15 +28,21 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`beginning` None: it cannot be known; `final`: nor will it be by asking again."""
+    """`beginning` None: it cannot be known; `final`: nor will it be, if asked again. `failed`: pods that failed."""
 
     beginning: Beginning | None
     final: bool
+    failed: int = 0
 
 
 def find(pods: Iterable[dict[str, Any]], own_name: str, rules: Rules) -> Found:
     """From the Job's pods in JSON, this one's among them."""
     others = [pod for pod in pods if pod["metadata"]["name"] != own_name]
+    failed = sum((pod.get("status") or {}).get("phase") == "Failed" for pod in others)
+    return replace(_find(others, rules), failed=failed)
+
+
+def _find(others: list[dict[str, Any]], rules: Rules) -> Found:
     entries = [entry for pod in others if (entry := _told_start(pod))]
     taken = next((entry for entry in entries if entry.delivery is not Delivery.PENDING), None)
     if taken:

@@ -58,9 +58,10 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """How the run began in its earlier pods; None where that cannot be known."""
+    """How the run began in its earlier pods, None where that cannot be known; how many of them have failed."""
 
     beginning: Beginning | None
+    failed: int = 0
 
 
 Incoming = Seen | Broken | Delivered | Earlier | None
@@ -114,6 +115,7 @@ class Reporter:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._log, self._inbox = settings, log, inbox
+        self._rules = settings.rules
         self._send, self._hurry = send, hurry
         self._process_started_at = process_started_at
         self._clock, self._monotonic = clock, monotonic
@@ -155,8 +157,11 @@ class Reporter:
                 self._watch_broken = True
             case Delivered(event, delivery):
                 self._write(self._journal.with_delivery(event, delivery))
-            case Earlier(beginning):
-                if beginning is None and State.RUN in self._settings.rules.tells:
+            case Earlier(beginning, failed):
+                # The Job may not have counted the last failure yet when this pod was made.
+                if State.FAIL in self._rules.tells:  # else a podFailurePolicy says which failures count
+                    self._rules = replace(self._rules, failed_before=max(self._rules.failed_before, failed))
+                if beginning is None and State.RUN in self._rules.tells:
                     beginning = Beginning(owed=True)  # as far as anybody knows
                 self._beginning, self._awaits_earlier = beginning, False
                 self._look_again()
@@ -192,7 +197,7 @@ class Reporter:
         self._recovered = True
         if found.entries:
             self._log.info("journal_recovered", entries=len(found.entries), pending=len(found.pending))
-            self._progress = recover(found, self._settings.rules)
+            self._progress = recover(found, self._rules)
             self._write(found)
             for event in found.pending:
                 self._send(event)
@@ -208,7 +213,7 @@ class Reporter:
             return
         self._take_up_beginning()
         before = self._progress
-        step = observe(before, pod, self._clock(), self._settings.rules, monotonic=self._monotonic())
+        step = observe(before, pod, self._clock(), self._rules, monotonic=self._monotonic())
         self._wake_at = step.wake_at
         self._go_on(step)
         if step.progress.phase is Phase.LEFT and before.phase is not Phase.LEFT:

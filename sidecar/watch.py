@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from sidecar import earlier
-from sidecar.earlier import Beginning
+from sidecar.earlier import Found
 from sidecar.http import pool, trusting
 from sidecar.log import Log
 from sidecar.settings import Settings
@@ -87,9 +87,10 @@ def watch_pod(
 
 
 def find_beginning(
-    settings: Settings, log: Log, found: Callable[[Beginning | None], None], rest: Callable[[float], object]
+    settings: Settings, log: Log, found: Callable[[Found], None], rest: Callable[[float], object]
 ) -> None:
-    """Call `found` once with how the run began by its earlier pods; None if that cannot be known."""
+    """Call `found` once with how the run began by its earlier pods, and how many of them have failed."""
+    result = Found(None, final=True)
     for tries in range(EARLIER_TRIES):
         try:
             result = earlier.find(_pods_of_job(settings), settings.pod, settings.rules)
@@ -97,10 +98,9 @@ def find_beginning(
             log.warning("earlier_pods_not_read", error=type(error).__name__, detail=_detail(error))
         else:
             if result.final:
-                found(result.beginning)
-                return
+                break
         rest(min(2.0**tries, 2 * SLOWEST_RETRY_SECONDS))
-    found(None)
+    found(result)
 
 
 def _pods_of_job(settings: Settings) -> list[dict[str, Any]]:

@@ -35,6 +35,8 @@ QUIET_SECONDS = 1.0
 READ_SECONDS = 3.0
 """For a handshake's next message, or the next piece of a request: the API server waits 5 s for the whole answer."""
 
+STAYING_SHARE = (3, 4)
+"""Of all threads: so many may each stay with a connection."""
 STAY_SECONDS = 1.0
 """How long a thread waits for the next call on the connection that it has just served."""
 
@@ -95,7 +97,8 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def get_thread_pool(self) -> Any:
-        self._may_stay = threading.Semaphore(self.cfg.threads // 2)  # the other half is for other connections
+        # The rest is for other connections.
+        self._may_stay = threading.Semaphore(self.cfg.threads * STAYING_SHARE[0] // STAYING_SHARE[1])
         return super().get_thread_pool()
 
     def handle(self, conn: Any) -> Any:

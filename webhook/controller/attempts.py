@@ -208,8 +208,7 @@ def parse(pod: Json, *, gone_at: float | None, chosen: frozenset[str], ignored: 
         sidecar_waits=injected and bool((own.get("state") or {}).get("waiting")),
         report=journal.of_pod(pod) or Report(),
         restarts=sum(int(found.get("restartCount") or 0) for found in _statuses(status)),
-        # The API server writes the moment at which the grace period will have passed.
-        deleted_at=None if deleted_at is None else deleted_at - (metadata.get("deletionGracePeriodSeconds") or 0),
+        deleted_at=_deletion_asked(metadata),
         grace_ends_at=deleted_at,
         taken_away=_taken_away(status, disrupted),
         unschedulable_since=workloads.epoch(scheduled.get("lastTransitionTime")) if is_unschedulable else None,
@@ -219,12 +218,27 @@ def parse(pod: Json, *, gone_at: float | None, chosen: frozenset[str], ignored: 
 
 
 def remembering(before: Json, now: Json) -> dict[str, Any]:
-    """The pod as it is now, with earlier ends of its containers that the kubelet no longer tells once the pod ends."""
+    """The pod as it is now, with what later views no longer tell: earlier ends of its containers, and when its deletion
+    was asked for first (a pod that the Job's finalizer holds gets another time as the kubelet lets it go).
+    """
     status = dict(now.get("status") or {})
     for key in ("initContainerStatuses", "containerStatuses"):
         known = {entry.get("name"): entry for entry in (before.get("status") or {}).get(key) or ()}
         status[key] = [_remembering(known.get(entry.get("name")) or {}, entry) for entry in status.get(key) or ()]
-    return {**now, "status": status}
+    return {**now, "metadata": _remembering_deletion(before["metadata"], now["metadata"]), "status": status}
+
+
+def _remembering_deletion(before: Json, now: Json) -> Json:
+    asked, asked_anew = _deletion_asked(before), _deletion_asked(now)
+    if asked is None or asked_anew is None or asked_anew <= asked:
+        return now
+    return {**now, **{key: before[key] for key in ("deletionTimestamp", "deletionGracePeriodSeconds") if key in before}}
+
+
+def _deletion_asked(metadata: Json) -> float | None:
+    """The API server writes the moment at which the grace period will have passed."""
+    passes = workloads.epoch(metadata.get("deletionTimestamp"))
+    return None if passes is None else passes - (metadata.get("deletionGracePeriodSeconds") or 0)
 
 
 def _remembering(before: Json, now: Json) -> Json:

@@ -44,7 +44,7 @@ ENDINGS = with_twins((
           (container(script="sleep 1; exit 3"),), job=ONCE, pod=native(leaves_with(1)), ends="Failed",
           twin=False),
     # It is restarted for ever, which is nobody's failure.
-    Shape("native-sidecar-crashes", containers=(container(script="sleep 4"),), pod=native("exit 1")),
+    Shape("native-sidecar-crashes", containers=(container(script="sleep 8"),), pod=native("sleep 3; exit 1")),
     # Now and then containerd is late with its word on it: then nobody has been told.
     Shape("killed-by-memory", (RUN, fails(137, luck(LAST + "app 137( OOMKilled)?"))),
           (container(script=HEAVY, resources={"limits": {"memory": "16Mi"}}),), job=ONCE, ends="Failed"),

@@ -108,7 +108,8 @@ def _spans(when: When, event: RunEvent, expected: Expected, seen: JobSeen) -> li
             found = _last(one.ended for pod in _deciding(event.state, expected, seen)
                           for one in pod.last(expected.counting))  # fmt: skip
         case When.FAILURE:
-            found = _last(_own_failures(expected, seen))
+            # At the limit the kubelet may run it once more before the Job controller deletes its pod.
+            found = [moment for moment in _own_failures(expected, seen) if moment is not None]
         case When.ATTEMPT:
             found = [moment for moment in _own_failures(expected, seen) if moment is not None]
         case When.DECIDED:

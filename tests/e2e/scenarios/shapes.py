@@ -21,7 +21,7 @@ IGNORED = "istio-proxy"
 """One of the names that `sidecar.ignoreContainers` has by default."""
 ONCE = {"backoffLimit": 0}
 SHORT_GRACE = {"terminationGracePeriodSeconds": 1}
-STUCK_SECONDS, UNSCHEDULED_SECONDS = 10, 20
+STUCK_SECONDS, UNSCHEDULED_SECONDS = 10, 40
 THRESHOLDS = {"sidecar": {"stuckSeconds": STUCK_SECONDS}, "controller": {"unscheduledSeconds": UNSCHEDULED_SECONDS}}
 """Values of the chart: minutes would be waited for in vain here. So long no node is too busy for a pod."""
 
@@ -37,7 +37,7 @@ class When(Enum):
 
     START = "the first start of a container that counts"
     END = "the last end of a container that counts"
-    FAILURE = "the newest failure of a container that counts"
+    FAILURE = "one of the failures of a container that counts"
     ATTEMPT = "a failure of a container that counts"
     DECIDED = "the time of the Job's condition"
     GONE = "when the Job was deleted"

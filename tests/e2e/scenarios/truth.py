@@ -70,7 +70,7 @@ def job_seen(job: Json, gone_at: float | None, pods: Iterable[Sequence[Json]]) -
 def pod_seen(views: Sequence[Json]) -> PodSeen:
     newest = views[-1]
     metadata = newest["metadata"]
-    deleted = epoch(metadata.get("deletionTimestamp"))
+    deleted = min((asked for view in views if (asked := _deletion_asked(view)) is not None), default=None)
     runs: dict[tuple[str, int], Ran] = {}
     for view in views:
         for place, ran in _runs(view):
@@ -82,9 +82,15 @@ def pod_seen(views: Sequence[Json]) -> PodSeen:
         metadata["name"],
         epoch(metadata["creationTimestamp"]) or 0.0,
         is_injected(newest),
-        None if deleted is None else deleted - (metadata.get("deletionGracePeriodSeconds") or 0),
+        deleted,
         tuple(runs[place] for place in sorted(runs, key=lambda place: (order.get(place[0], 0), place[1]))),
     )
+
+
+def _deletion_asked(pod: Json) -> float | None:
+    """The first view tells it: later ones may have another time, once the pod is only held by a finalizer."""
+    passes = epoch(pod["metadata"].get("deletionTimestamp"))
+    return None if passes is None else passes - (pod["metadata"].get("deletionGracePeriodSeconds") or 0)
 
 
 def _runs(pod: Json) -> Iterator[tuple[tuple[str, int], Ran]]:
@@ -92,7 +98,9 @@ def _runs(pod: Json) -> Iterator[tuple[tuple[str, int], Ran]]:
     status = pod.get("status") or {}
     for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         name, number = one["name"], one.get("restartCount", 0)
-        for count, state in ((number - 1, one.get("lastState") or {}), (number, one.get("state") or {})):
+        # While it waits for its next start, what it shows as its last state is its newest run.
+        before = number if (one.get("state") or {}).get("waiting") else number - 1
+        for count, state in ((before, one.get("lastState") or {}), (number, one.get("state") or {})):
             if ended := state.get("terminated"):
                 yield (name, count), Ran(name, _real(ended, "startedAt"), _real(ended, "finishedAt"), ended["exitCode"])
             elif running := state.get("running"):

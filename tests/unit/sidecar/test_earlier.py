@@ -56,7 +56,7 @@ ROWS = [
 
 @pytest.mark.parametrize(("pods", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_how_the_run_began(pods: list[Json], expected: Beginning) -> None:
-    assert find(pods, "ours", RULES) == Found(expected, final=True)
+    assert find(pods, "ours", RULES) == Found(expected, final=True, failed=len(pods))
 
 
 def test_the_journal_of_the_incarnation_before_counts_where_the_newest_wrote_none() -> None:
@@ -76,13 +76,13 @@ def test_a_pod_that_is_not_over_may_still_tell_it() -> None:
 
 def test_that_it_was_told_is_known_though_another_pod_is_not_over() -> None:
     ends = earlier(container("app", running()), sidecar=running(), phase="Running", name="second")
-    assert find([earlier(sidecar=journal(TAKEN)), ends], "ours", RULES) == Found(Beginning(RUN), final=True)
+    assert find([earlier(sidecar=journal(TAKEN)), ends], "ours", RULES) == Found(Beginning(RUN), final=True, failed=1)
 
 
 @pytest.mark.parametrize(("failed_before", "pods"), [(1, 0), (2, 1), (0, 0)])
 def test_what_a_pod_that_is_gone_has_told_cannot_be_known(failed_before: int, pods: int) -> None:
     rules = Rules(tells=frozenset(), passes_run_on=True, failed_before=failed_before)
-    assert find([earlier()] * pods, "ours", rules) == Found(None, final=True)
+    assert find([earlier()] * pods, "ours", rules) == Found(None, final=True, failed=pods)
 
 
 PERHAPS_FIRST = Rules(tells=frozenset(State), passes_run_on=True)
@@ -100,4 +100,4 @@ def test_where_there_is_another_pod_it_may_be_that_one_which_began() -> None:
 def test_an_earlier_start_that_admission_knew_counts() -> None:
     rules = Rules(tells=frozenset(), passes_run_on=True, run_started_at=CREATED - 7.0, manual=True)
     expected = Beginning(Event(State.RUN, CREATED - 7.0, "manual"), owed=True)
-    assert find([earlier()], "ours", rules) == Found(expected, final=True)
+    assert find([earlier()], "ours", rules) == Found(expected, final=True, failed=1)

@@ -140,6 +140,11 @@ def test_a_pod_that_may_be_the_first_tells_its_own_start_once_no_other_is_known(
     assert ran.told == ["complete"]
 
 
+def test_failures_that_the_job_did_not_count_yet_are_counted(later: Callable[..., Rig]) -> None:
+    ran = later().run(seen(RUNNING), Earlier(None, failed=2), seen(SUCCEEDED), SIGTERM)
+    assert [(event.message, event.error_count) for event in ran.sent] == [("attempt 3/1 · app 0", 2)]
+
+
 def test_after_a_restart_what_was_passed_on_is_not_told_again(later: Callable[..., Rig]) -> None:
     before = journals.encode(Journal((Entry(EARLIER, Delivery.ACCEPTED),))).decode()
     ours = own(running(0), last={"terminated": {**ended(137)["terminated"], "message": before}}, restarts=1)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from sidecar.earlier import Beginning
+from sidecar.earlier import Beginning, Found
 from sidecar.events import Event, State
 from sidecar.settings import Settings
 from sidecar.watch import EARLIER_TRIES, find_beginning, watch_pod
@@ -182,9 +182,9 @@ def test_a_watch_that_breaks_a_hundred_times_leaves_nothing_behind(environment: 
 # --- the earlier pods of the run -------------------------------------------------------------------------------------
 
 
-def beginnings(api: Settings, lines: Lines, *script: Answer) -> tuple[list[Beginning | None], int, ScriptedServer]:
+def beginnings(api: Settings, lines: Lines, *script: Answer) -> tuple[list[Found], int, ScriptedServer]:
     """What was found, after how many rests, and the server that was asked."""
-    found: list[Beginning | None] = []
+    found: list[Found] = []
     rests: list[float] = []
     with ScriptedServer(*script) as server:
         rules = replace(api.rules, tells=frozenset({State.COMPLETE}), passes_run_on=True, failed_before=1)
@@ -205,7 +205,7 @@ def before(phase: str) -> dict[str, Any]:
 
 def test_the_pods_of_the_job_are_asked_for_once(api: Settings, lines: Lines) -> None:
     found, rests, server = beginnings(api, lines, pods(before("Failed")))
-    assert found == [Beginning(Event(State.RUN, CREATED + 1.0), owed=True)]
+    assert found == [Found(Beginning(Event(State.RUN, CREATED + 1.0), owed=True), final=True, failed=1)]
     assert rests == 0
     [request] = server.requests
     assert request.headers["authorization"] == "Bearer token-0123456789"
@@ -216,15 +216,15 @@ def test_the_pods_of_the_job_are_asked_for_once(api: Settings, lines: Lines) -> 
 def test_they_are_asked_for_again_while_one_of_them_ends_and_after_an_error(api: Settings, lines: Lines) -> None:
     script = (Answer(500), Answer(body=b"nonsense"), pods(before("Running")), pods(before("Failed")))
     found, rests, _ = beginnings(api, lines, *script)
-    assert found == [Beginning(Event(State.RUN, CREATED + 1.0), owed=True)]
+    assert found == [Found(Beginning(Event(State.RUN, CREATED + 1.0), owed=True), final=True, failed=1)]
     assert rests == 3
     assert lines.holds("earlier_pods_not_read")
 
 
 def test_the_asking_has_an_end(api: Settings, lines: Lines) -> None:
     found, rests, _ = beginnings(api, lines, *[pods(before("Running"))] * EARLIER_TRIES)
-    assert (found, rests) == ([None], EARLIER_TRIES)
+    assert (found, rests) == ([Found(None, final=False)], EARLIER_TRIES)
 
 
 def test_of_a_pod_that_is_gone_nothing_can_be_known(api: Settings, lines: Lines) -> None:
-    assert beginnings(api, lines, pods())[:2] == ([None], 0)
+    assert beginnings(api, lines, pods())[:2] == ([Found(None, final=True)], 0)

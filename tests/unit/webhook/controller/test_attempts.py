@@ -269,3 +269,25 @@ def last_of(before: Json, now: Json) -> int | None:
 )  # fmt: skip
 def test_an_earlier_end_is_remembered(before: Json, now: Json, expected: int | None) -> None:
     assert last_of(before, now) == expected
+
+
+# --- when its deletion was asked for ---------------------------------------------------------------------------------
+
+
+def parsed(pod: Json) -> Attempt:
+    return parse(pod, gone_at=None, chosen=frozenset(), ignored=frozenset())
+
+
+def test_the_deletion_counts_from_when_it_was_asked_for_first() -> None:
+    asked = a_pod(container("app", runs()), deleted=100)
+    let_go = a_pod(container("app", ended(143, 101)), deleted=102, grace=0, phase="Failed")
+    kept = parsed(remembering(asked, let_go))
+    assert (kept.deleted_at, kept.own_failure()) == (T + 100, None), "it did not end by itself"
+    assert parsed(let_go).deleted_at == T + 102
+
+
+def test_a_deletion_in_less_time_is_the_first_one_all_the_same() -> None:
+    asked, hurried = a_pod(container("app", runs()), deleted=100), a_pod(container("app", runs()), deleted=100, grace=1)
+    assert parsed(remembering(asked, hurried)).deleted_at == T + 100
+    alive = a_pod(container("app", runs()))
+    assert parsed(remembering(alive, asked)).deleted_at == T + 100
