@@ -59,7 +59,7 @@ DEFAULTS: Manifest = {
         "ownerClusterRole": "cronitor-k8s-sidecar",
         "namespaceObjects": "cronitor-sidecar",
     },
-    "admission": {"port": 8443, "healthPort": 8080, "threads": 8, "drainSeconds": 95},
+    "admission": {"port": 8443, "healthPort": 8080, "threads": 32, "drainSeconds": 95},
     "controller": {"healthPort": 8080, "tokenSeconds": 86400, "eventsPerSecond": 20, "unscheduledSeconds": 600},
 }
 

@@ -28,7 +28,7 @@ class Result:
     @property
     def line(self) -> str:
         """One line of the table: name, what was heard, whether all was right."""
-        run = self.scene.run()
+        run = self.scene.run() if self.scene.job else None
         heard = " ".join(
             event.state
             + ("" if event.status_code is None else f"({event.status_code})")

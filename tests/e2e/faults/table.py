@@ -69,7 +69,7 @@ CRONITOR = (
     Row("cronitor-away-for-the-whole-run", acts.cronitor_never_there,
         (Heard("run", teller="controller"), Heard("complete", 0, COMPLETE.message, "controller")),
         undelivered=("run", "complete")),
-    Row("cronitor-away-from-the-first-pod-and-the-controller-too", acts.first_pod_cut_off,
+    Row("first-pod-cut-off-and-no-controller", acts.first_pod_cut_off,
         (RUN, Heard("complete", 0, "attempt 2/7 · app 0")), pods=2, own_namespace=True, controller_away=True),
 )  # fmt: skip
 
