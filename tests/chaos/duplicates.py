@@ -61,7 +61,7 @@ def _too_late(first: Event, again: Event, job: JobSeen) -> Iterator[str]:
     shortest, longest = HURRIED_SECONDS
     ends = [pod.sidecar_ended - first.arrived for pod in job.pods.values() if pod.sidecar_ended is not None]
     # The kubelet's times are whole seconds, cut off.
-    if again.sender == "controller" and any(-1 <= end <= (LAST_SECONDS if first.fault else 1) for end in ends):
+    if again.sender == "controller" and any(-1 <= end <= (LAST_SECONDS if first.fault else 2) for end in ends):
         yield "Cronitor's answer came as the sidecar's time was up"
     waited = again.sender == "sidecar" and shortest <= again.arrived - first.arrived <= longest
     if first.fault == FaultKind.SLOW and waited and any(-1 <= end <= LAST_SECONDS for end in ends):

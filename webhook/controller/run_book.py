@@ -41,6 +41,7 @@ class Entry:
     acknowledged: set[Event] = field(default_factory=set)
     claimed: set[Event] = field(default_factory=set)
     waiting_since: dict[str, float] = field(default_factory=dict)
+    decided_seen_at: float | None = None
 
     @property
     def mark(self) -> RunMark | None:
@@ -105,7 +106,10 @@ class RunBook:
             found = tuple(attempt for _, attempt in by_age)
             self._note_waiting(entry, found)
             since, refusal = dict(entry.waiting_since), self._why_refused(uid)
-            return Seen(self._newest(entry.job), found, entry.gone_at, entry.vanished, since, refusal)
+            if entry.decided_seen_at is None and (workloads.is_finished(entry.job) or workloads.is_ending(entry.job)):
+                entry.decided_seen_at = self._clock()
+            job, decided = self._newest(entry.job), entry.decided_seen_at
+            return Seen(job, found, entry.gone_at, entry.vanished, since, refusal, decided)
 
     def acknowledge(self, uid: str, event: Event) -> None:
         with self._lock:

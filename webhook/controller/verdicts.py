@@ -35,8 +35,9 @@ from webhook.telemetry import Event, State
 
 SIDECAR_SECONDS = 60.0
 """After what decided the Job, its sidecars may take so long to end: a lost node's never do."""
-PODS_SECONDS = 5.0
-"""How long the pods that the Job has counted may still be under way to the cache."""
+PODS_SECONDS = 15.0
+"""How long the pods that the Job has counted may still be under way to the cache: their watch may be opened again later
+than the Jobs'."""
 
 Json = Mapping[str, Any]
 
@@ -55,6 +56,7 @@ class Seen:
 
     `vanished`: it went while no watch was open, so that its last state is not known. `waiting_since`: since when a
     pod, by its UID, has been seen to wait on what does not heal. `refusal`: why its pods cannot be created.
+    `decided_seen_at`: since when it has been seen how the Job ends.
     """
 
     job: Json
@@ -63,6 +65,7 @@ class Seen:
     vanished: bool = False
     waiting_since: Mapping[str, float] = field(default_factory=dict)
     refusal: str = ""
+    decided_seen_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +224,8 @@ def _patience(seen: Seen, outcome: Outcome | None, now: float) -> float | None:
     since = max([outcome.at, *(one.grace_ends_at for one in running if one.grace_ends_at)])
     if running and (left := since + SIDECAR_SECONDS - now) > 0:
         return left
-    if outcome.state != "deleted" and not _all_counted(seen) and (left := outcome.at + PODS_SECONDS - now) > 0:
+    seen_at = max(outcome.at, seen.decided_seen_at or 0.0)
+    if outcome.state != "deleted" and not _all_counted(seen) and (left := seen_at + PODS_SECONDS - now) > 0:
         return left
     return None
 

@@ -37,6 +37,12 @@ from tests.unit.webhook.controller.histories import (
 ALONE = [
     Row("it succeeds", [(10, seen(None, going())), (600, seen(succeeded(), done()))],
         ["run", "complete 0: attempt 1/7 · app 0"], "complete"),
+    Row("its end is seen late, and that of its pod later still",
+        [(641, seen(failed(), decided_seen_at=T + 640)), (654, seen(failed(), done(3), decided_seen_at=T + 640))],
+        ["run", "fail 3: attempt 1/1 · app 3"], "fail"),
+    Row("its end is seen late, and its pod never",
+        [(654, seen(failed(), decided_seen_at=T + 640)), (656, seen(failed(), decided_seen_at=T + 640))],
+        ["fail: attempt 1/1"], "fail"),
     Row("a person started it", [(600, seen(succeeded(annotations=MANUAL), done()))],
         ["run: manual", "complete 0: manual · attempt 1/7 · app 0"], "complete"),
     Row("it fails, retries are left", [(600, seen(a_job(failed=1), done(3)))], ["run"], closed=False),

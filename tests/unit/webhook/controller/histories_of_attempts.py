@@ -94,7 +94,7 @@ OF_PODS = [
         [(900, seen(failed(failed=2, backoffLimit=1), P1, P2))],
         ["run", "alert 3: attempt 1/2 · app 3", "fail 5: attempt 2/2 · app 5"], "fail"),
     row("the next leader knows from the mark what was told, the pod itself has gone unseen",
-        [(592, seen(a_job(failed=2, **TWO), P2)), (806, seen(succeeded(800, failed=2, **TWO), P2, P3))],
+        [(592, seen(a_job(failed=2, **TWO), P2)), (816, seen(succeeded(800, failed=2, **TWO), P2, P3))],
         ["alert 5: attempt 2/3 · app 5", "complete 0: attempt 3/3 · app 0"], "complete",
         mark=replace(RAN, attempts=("uid-p1",))),
     row("what is told of a pod that is gone counts as one of the failures",

@@ -310,6 +310,22 @@ def test_since_when_a_container_waits_is_remembered_until_it_does_not(scene: Sce
     assert waiting_since() == {"uid-p1": T + 130}
 
 
+@pytest.mark.parametrize("kind", ["Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"])
+def test_since_when_it_is_seen_how_the_job_ends_is_remembered(scene: Scene, kind: str) -> None:
+    def decided_seen_at() -> float | None:
+        found = scene.book.seen(JOB_UID, NOTHING)
+        assert found is not None
+        return found.decided_seen_at
+
+    scene.job()
+    assert decided_seen_at() is None
+    scene.now += 700
+    scene.job(conditions=ends(kind, when=600))
+    assert decided_seen_at() == T + 800
+    scene.now += 5
+    assert decided_seen_at() == T + 800
+
+
 def test_what_is_chosen_and_ignored_decides_what_counts(scene: Scene) -> None:
     scene.job()
     scene.pod(container("app", runs()), container("helper", runs()), container("istio-proxy", runs()))
