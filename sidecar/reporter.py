@@ -208,9 +208,13 @@ class Reporter:
         pod, first_view_at = self._pod, self._first_view_at
         if pod is None or first_view_at is None or not (self._recovered or self._recover(pod, first_view_at)):
             return
-        if self._awaits_earlier and (due := first_view_at + EARLIER_SECONDS) > self._monotonic():
-            self._wake_at = due
-            return
+        if self._awaits_earlier:
+            if (due := first_view_at + EARLIER_SECONDS) > self._monotonic():
+                self._wake_at = due
+                return
+            self._awaits_earlier = False
+            if State.RUN in self._rules.tells:
+                self._beginning = Beginning(owed=True)  # rather a start of our own than a verdict alone
         self._take_up_beginning()
         before = self._progress
         step = observe(before, pod, self._clock(), self._rules, monotonic=self._monotonic())

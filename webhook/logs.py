@@ -38,7 +38,7 @@ def set_up(level: str, style: str, secrets: tuple[str, ...] = ()) -> None:
     """Send all logging to standard output in `style` (`text` or `json`); `secrets` are replaced wherever they show."""
     # Found out for each line, and in none of ours (Python's logging HOWTO, "Optimization"): a third of a line's CPU.
     logging._srcfile = None
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logThreads = logging.logMultiprocessing = False  # gunicorn's own lines show the process
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(Formatter(style, secrets))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -29,6 +29,7 @@ _JOB_SPEC = (
     "activeDeadlineSeconds",
     "podFailurePolicy",
     "suspend",
+    "ttlSecondsAfterFinished",
 )
 _JOB_STATUS = (
     "active",

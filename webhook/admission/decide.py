@@ -97,8 +97,10 @@ def why_not(
     return Reason.EXEMPT if exemption.of_job(owners.job) is not None else None
 
 
-def tells(pod: Json, job: Json, mark: RunMark | None) -> frozenset[str]:
+def tells(job: Json, mark: RunMark | None, now: float) -> frozenset[str]:
     """Which states the sidecar of this Job's next pod may tell; what is missing is the controller's to tell.
+
+    `now` is Unix seconds: a pod has no time of its own yet when admission is asked (apiserver, handlers/create.go).
 
     `EARLIER_RUN`: it passes on the `run` of an earlier pod whose sidecar could not deliver it; beside `run`:
     its own start is the run's if there is no earlier pod.
@@ -114,13 +116,13 @@ def tells(pod: Json, job: Json, mark: RunMark | None) -> frozenset[str]:
     verdict = {"complete"} if job["spec"].get("podFailurePolicy") else {"complete", "fail"}
     if has_begun:
         return frozenset(verdict if mark is not None and mark.run else {EARLIER_RUN, *verdict})
-    return frozenset({"run", *({EARLIER_RUN} if _may_follow_another(pod, job) else ()), *verdict})
+    return frozenset({"run", *({EARLIER_RUN} if _may_follow_another(job, now) else ()), *verdict})
 
 
-def _may_follow_another(pod: Json, job: Json) -> bool:
+def _may_follow_another(job: Json, now: float) -> bool:
     """Whether the Job is so old that the Job controller, kept from writing its status, may have lost a pod before."""
-    made, created = (workloads.epoch(one["metadata"].get("creationTimestamp")) for one in (job, pod))
-    return made is not None and created is not None and created - made >= SECOND_POD_SECONDS
+    made = workloads.epoch(job["metadata"].get("creationTimestamp"))
+    return made is not None and now - made >= SECOND_POD_SECONDS
 
 
 def is_injected(pod: Json) -> bool:

@@ -30,7 +30,10 @@ class Mutation:
         owners: OwnerLookup,
         state: Callable[[], SharedState],
         limit_ranges: Callable[[str], list[dict[str, Any]]],
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._settings, self._owners, self._state, self._limit_ranges = settings, owners, state, limit_ranges
         self._template = Template(
             sidecar=settings.sidecar,
@@ -110,7 +113,7 @@ class Mutation:
                 options,
                 default_env=self._settings.default_environment,
             )
-        told = decide.tells(request.pod, found.job, mark)
+        told = decide.tells(found.job, mark, self._clock())
         log.info("injected", extra={**_where(request, found), "tells": ",".join(sorted(told)) or "nothing"})
         return inject.patch(request.pod, found, options, mark, identity, told, room, self._template)
 

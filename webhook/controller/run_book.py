@@ -134,7 +134,9 @@ class RunBook:
                 entry.gone_at or (workloads.finished_at(entry.job) if entry.job is not None else None)
                 for entry in entries
             ]
-            return [moment for moment in moments if moment is not None]
+            # What hangs for longer must not hold up the rest, and no other replica remembers what went before that.
+            limit = self._clock() - KEEP_GONE_SECONDS
+            return [moment for moment in moments if moment is not None and moment > limit]
 
     def close(self, uid: str) -> None:
         """Nothing more is to be told of this run: forget what is gone."""
@@ -182,11 +184,13 @@ class RunBook:
             entry.opened = self._open_run(entry.job)
 
     def _pod_changed(self, kind: str, pod: Json) -> None:
-        if (owner := workloads.owner(pod, "Job")) is None:
-            return
-        uid = pod["metadata"]["uid"]
+        owner, uid = workloads.owner(pod, "Job"), pod["metadata"]["uid"]
         with self._lock:
-            entry = self._entries.setdefault(owner.uid, Entry())
+            # A pod that was orphaned goes on without its owner, and so does its run.
+            job = owner.uid if owner else next((one for one, found in self._entries.items() if uid in found.pods), None)
+            if job is None:
+                return
+            entry = self._entries.setdefault(job, Entry())
             if kind in GONE and entry.mark is None:
                 entry.pods.pop(uid, None)  # of no run that is open
             else:
@@ -194,7 +198,7 @@ class RunBook:
                 pod = attempts.remembering(known[0], pod) if known else pod
                 entry.pods[uid] = (pod, self._clock() if kind in GONE else None)
             if entry.job is None and not entry.pods:
-                del self._entries[owner.uid]
+                del self._entries[job]
 
     def _forget_old(self) -> None:
         limit = self._clock() - KEEP_GONE_SECONDS

@@ -19,7 +19,7 @@ from webhook.controller.outbox import Outbox
 from webhook.controller.queue import Key, earliest
 from webhook.controller.run_book import Entry, RunBook
 from webhook.controller.verdicts import Rules, Seen
-from webhook.errors import Conflict, CronitorK8sError, NotFound
+from webhook.errors import Conflict, CronitorK8sError, KubeError, NotFound
 from webhook.run_mark import RunMark
 from webhook.telemetry import Event
 
@@ -54,10 +54,18 @@ class RunTeller:
         return min([now, *self._book.not_noted_since()])
 
     def reconcile(self, key: Key) -> float | None:
-        again = earliest(*(self._reconcile(key, uid) for uid in self._book.named(key.namespace, key.name)))
+        try:
+            again = earliest(*(self._reconcile(key, uid) for uid in self._book.named(key.namespace, key.name)))
+        except KubeError as error:
+            if error.status is not None and error.status < 500:
+                self._looked_at(key)  # refused: what follows must not wait for that
+            raise
+        self._looked_at(key)
+        return again
+
+    def _looked_at(self, key: Key) -> None:
         if self._not_looked_at:
             self._not_looked_at.discard(key)
-        return again
 
     def note(self, key: Key) -> None:
         """The same when this replica ends: a failure is told, and left to the next one."""

@@ -201,8 +201,11 @@ def _decided(condition: Json, state: str, seen: Seen, now: float) -> Outcome:
     """As the condition says, unless that came of the Job's deletion: one in the foreground outlives its pods."""
     at = _at(condition, seen, now)
     deleted = workloads.epoch(seen.job["metadata"].get("deletionTimestamp"))
-    if deleted is not None and at >= deleted and any(one.was_cut_short(deleted) for one in seen.attempts):
-        return Outcome("deleted", "", at)
+    if deleted is not None and any(one.was_cut_short(deleted) for one in seen.attempts):
+        # Times are whole seconds: a Job whose TTL is 0 is deleted in the second in which it has ended.
+        has_ttl = seen.job["spec"].get("ttlSecondsAfterFinished") is not None
+        if at > deleted or (at == deleted and not has_ttl):
+            return Outcome("deleted", "", at)
     return Outcome(state, _reason(condition, state), at)
 
 

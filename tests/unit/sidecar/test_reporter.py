@@ -140,6 +140,11 @@ def test_a_pod_that_may_be_the_first_tells_its_own_start_once_no_other_is_known(
     assert ran.told == ["complete"]
 
 
+def test_a_pod_that_may_be_the_first_tells_its_start_rather_than_a_verdict_alone(settings: Load, lines: Lines) -> None:
+    perhaps = settings(CRONITOR_TELLS="run,earlier-run,complete,fail")
+    assert Rig(perhaps, lines, step=0.2).run(seen(SUCCEEDED), SIGTERM).told == ["run", "complete"]
+
+
 def test_failures_that_the_job_did_not_count_yet_are_counted(later: Callable[..., Rig]) -> None:
     ran = later().run(seen(RUNNING), Earlier(None, failed=2), seen(SUCCEEDED), SIGTERM)
     assert [(event.message, event.error_count) for event in ran.sent] == [("attempt 3/1 · app 0", 2)]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.webhook.objects import cron_job, ended, job, pod
+from tests.unit.webhook.objects import CREATED_AT, cron_job, ended, job, pod
 from webhook import run_mark
 from webhook.admission.decide import INJECTED_LABEL, Owners, Reason, is_injected, tells, why_not
 from webhook.annotations import Options
@@ -204,7 +204,7 @@ def test_inject_false_opts_out_of_the_sidecar_alone() -> None:
     ],
 )  # fmt: skip
 def test_who_speaks(what: str, a_job: dict[str, Any], mark: RunMark | None, expected: str) -> None:
-    assert tells(pod(), a_job, mark) == frozenset(expected.split()), what
+    assert tells(a_job, mark, CREATED_AT) == frozenset(expected.split()), what
 
 
 @pytest.mark.parametrize(
@@ -240,17 +240,16 @@ def test_a_pod_is_injected_if_it_has_both_container_and_label(
 def test_a_pod_so_late_after_its_job_may_follow_another_that_the_job_does_not_count(
     age: int, mark: RunMark | None, expected: str
 ) -> None:
-    late = pod(metadata={"creationTimestamp": f"2026-03-01T12:00:{age:02d}Z"})
     made = job()
     made["metadata"]["creationTimestamp"] = "2026-03-01T12:00:00Z"
-    assert tells(late, made, mark) == frozenset(expected.split())
+    assert tells(made, mark, CREATED_AT + age) == frozenset(expected.split())
 
 
 def test_the_copied_manifest_of_a_finished_job_is_a_new_run() -> None:
     told = RunMark("k", "n", start=1.0, verdict="complete", job="the-original")
     copied = job(annotations={run_mark.ANNOTATION: run_mark.write(told)})
-    assert tells(pod(), copied, run_mark.of_job(copied)) == frozenset({"run", "complete", "fail"})
+    assert tells(copied, run_mark.of_job(copied), CREATED_AT) == frozenset({"run", "complete", "fail"})
 
 
 def test_a_finished_job_is_told_by_nobody_twice() -> None:
-    assert tells(pod(), job(status=ended()), RunMark("k", "n", start=1.0, verdict="complete")) == frozenset()
+    assert tells(job(status=ended()), RunMark("k", "n", start=1.0, verdict="complete"), CREATED_AT) == frozenset()

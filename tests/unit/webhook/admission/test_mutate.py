@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 
 from tests.unit.webhook.api_server import ApiServer
 from tests.unit.webhook.api_store import Fault
-from tests.unit.webhook.objects import CRON_JOB_UID, JOB_UID, cron_job, job, owned_by, pod
+from tests.unit.webhook.objects import CREATED_AT, CRON_JOB_UID, JOB_UID, cron_job, job, owned_by, pod
 from tests.unit.webhook.reviews import UID, admitted, response_of, review
 from tests.unit.webhook.settings_document import settings
 from webhook import exemption, run_mark
@@ -51,7 +51,7 @@ def kept(api: ApiServer) -> None:
 
 @pytest.fixture
 def mutation(kube: KubeClient, kept: None) -> Mutation:
-    return Mutation(settings(), lookup(kube), lambda: STATE, no_limits)
+    return Mutation(settings(), lookup(kube), lambda: STATE, no_limits, clock=lambda: CREATED_AT)
 
 
 @pytest.fixture

@@ -310,6 +310,21 @@ def test_since_when_a_container_waits_is_remembered_until_it_does_not(scene: Sce
     assert waiting_since() == {"uid-p1": T + 130}
 
 
+def test_a_pod_that_is_orphaned_is_still_its_runs(scene: Scene) -> None:
+    scene.job()
+    scene.pod(container("app", runs()))
+    orphan = a_pod(container("app", ended(0)), phase="Succeeded")
+    orphan["metadata"]["ownerReferences"] = []
+    scene.pods.tell("MODIFIED", orphan)
+    found = scene.book.seen(JOB_UID, NOTHING)
+    assert found is not None
+    assert [one.phase for one in found.attempts] == ["Succeeded"]
+    stranger = a_pod(container("app", runs()), name="stranger")
+    stranger["metadata"]["ownerReferences"] = []
+    scene.pods.tell("ADDED", stranger)
+    assert len(scene.book.seen(JOB_UID, NOTHING).attempts) == 1  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("kind", ["Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"])
 def test_since_when_it_is_seen_how_the_job_ends_is_remembered(scene: Scene, kind: str) -> None:
     def decided_seen_at() -> float | None:

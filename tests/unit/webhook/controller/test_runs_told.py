@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -321,14 +322,31 @@ def test_a_job_that_could_not_be_looked_at_is_looked_at_again_first(included: Wo
     assert included.runs.noted_until(NOW) == NOW
 
 
+def test_a_job_whose_mark_is_refused_does_not_hold_up_the_rest(included: World) -> None:
+    included.put(JOB, job())
+    included.runs.lead(Absence(), [KEY])
+    included.api.fail("PATCH", Fault(403, "Forbidden"))
+    with pytest.raises(KubeError):
+        included.runs.reconcile(KEY)
+    assert included.runs.noted_until(NOW) == NOW
+
+
 def test_an_end_that_has_no_mark_yet_is_not_noted(included: World) -> None:
     included.runs.lead(Absence(), [])
     included.put(JOB, job())
     assert included.runs.noted_until(NOW) == NOW, "a Job that goes on is found by whoever leads next"
+    now = datetime.fromtimestamp(int(time.time()), UTC)
     included.put(POD, pod_alone(app_ended(), phase="Succeeded"))
-    included.put(JOB, job(status=ended() | {"succeeded": 1}))
-    assert included.runs.noted_until(NOW) == CREATED_AT + 600
+    included.put(JOB, job(status=ended(at=now.isoformat()) | {"succeeded": 1}))
+    assert included.runs.noted_until(now.timestamp() + 60) == now.timestamp()
     settle(included)
+    assert included.runs.noted_until(now.timestamp() + 60) == now.timestamp() + 60
+
+
+def test_an_end_that_has_long_had_no_mark_does_not_hold_up_the_rest(included: World) -> None:
+    included.runs.lead(Absence(), [])
+    included.put(JOB, job())
+    included.put(JOB, job(status=ended() | {"succeeded": 1}))
     assert included.runs.noted_until(NOW) == NOW
 
 
