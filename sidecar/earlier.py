@@ -47,6 +47,8 @@ def _find(others: list[dict[str, Any]], rules: Rules) -> Found:
     taken = next((entry for entry in entries if entry.delivery is not Delivery.PENDING), None)
     if taken:
         return Found(Beginning(taken.event), final=True)
+    if any(pod["metadata"].get("deletionTimestamp") for pod in others):
+        return Found(None, final=True)  # the controller alone reads what a pod that goes leaves
     if not all(_is_over(pod) for pod in others):
         return Found(None, final=False)
     if entries:

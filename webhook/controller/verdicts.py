@@ -174,8 +174,9 @@ def _may_tell_run(attempt: Attempt, seen: Seen) -> bool:
     earlier = seen.attempts[: seen.attempts.index(attempt)]
     if EARLIER_RUN not in attempt.tells or ("run" in attempt.tells and not earlier):
         return "run" in attempt.tells and bool(attempt.starts)
-    # It can pass on what an earlier one owes for as long as all those pods are there to be read.
-    return len(earlier) >= max(workloads.failed_pods(seen.job), 1) and all(one.gone_at is None for one in earlier)
+    # It can pass on what an earlier one owes where all those pods are there to be read, and stay.
+    stay = all(one.gone_at is None and one.deleted_at is None for one in earlier)
+    return stay and len(earlier) >= max(workloads.failed_pods(seen.job), 1)
 
 
 def _passes_on(attempt: Attempt, seen: Seen) -> bool:

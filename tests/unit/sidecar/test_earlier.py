@@ -74,6 +74,12 @@ def test_a_pod_that_is_not_over_may_still_tell_it() -> None:
     assert find([ends], "ours", RULES) == Found(None, final=False)
 
 
+def test_what_a_pod_that_is_being_deleted_owes_is_the_controllers_to_tell() -> None:
+    going = earlier(sidecar=journal(OWED))
+    going["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+    assert find([going], "ours", RULES) == Found(None, final=True, failed=1)
+
+
 def test_that_it_was_told_is_known_though_another_pod_is_not_over() -> None:
     ends = earlier(container("app", running()), sidecar=running(), phase="Running", name="second")
     assert find([earlier(sidecar=journal(TAKEN)), ends], "ours", RULES) == Found(Beginning(RUN), final=True, failed=1)
