@@ -1,9 +1,11 @@
 """The faults: each is done to one row's Job, at the moment that its name says, and ends with the Job's work ended."""
 
 import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
+from tests.e2e.faults import processes
 from tests.e2e.faults.controller import controller_away
 from tests.e2e.faults.network import Way
 from tests.e2e.faults.scene import Scene
@@ -235,11 +237,20 @@ def killed(times: int) -> Act:
 
 
 def killed_after_the_end(scene: Scene) -> None:
+    """In mid-send, and told to end: it is held still meanwhile, as it may leave before anybody has seen so much."""
     scene.told()
+    sidecar = scene.sidecar()
     scene.end()
     scene.asked("complete")
-    scene.logged("event=sigterm")
-    scene.kill()
+    os.kill(sidecar, signal.SIGSTOP)
+    eventually(
+        lambda: (
+            processes.is_pending(sidecar, signal.SIGTERM)
+            or any("event=sigterm" in line for line in scene.sidecar_log())
+        ),
+        f"the kubelet's SIGTERM to {scene.row.name}",
+    )
+    processes.end(sidecar, signal.SIGKILL)
 
 
 def journal_read_only(scene: Scene) -> None:

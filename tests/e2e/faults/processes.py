@@ -88,6 +88,13 @@ def appears(look: Callable[[], int | None], what: str) -> int:
     return eventually(look, what, pause=POLL_SECONDS)
 
 
+def is_pending(pid: int, signal_number: signal.Signals) -> bool:
+    """Whether the signal waits for a process that has been stopped (proc(5), `ShdPnd`)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    pending = next(line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd:"))
+    return bool(int(pending, 16) & 1 << (signal_number - 1))
+
+
 def end(pid: int, signal_number: signal.Signals) -> None:
     """Signal a process until it is gone: one that has just begun may not have its trap yet."""
     started = start_time(pid)
