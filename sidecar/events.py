@@ -15,6 +15,9 @@ MESSAGE_BYTES = 300
 """As much as the journal can hold of each message, and so all that is told: an event that has to be told again, by the
 next incarnation or by the controller, must be the same word for word."""
 
+COMPLETED = "Job completed"
+"""What the message of a completion begins with that is told without a state."""
+
 _LONGEST_CHARACTER = len(r"\u0000")
 
 
@@ -44,15 +47,21 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What every event of a run has in common. `series` is the Job's UID, `host` the node's name."""
+    """What every event of a run has in common. `series` is the Job's UID, `host` the node's name.
+
+    `logs_complete`: the true end lies outside the Job, so that its completion is a message and no state.
+    """
 
     series: str
     env: str = ""
     host: str = ""
+    logs_complete: bool = False
 
 
 def query(event: Event, identity: Identity) -> list[tuple[str, str]]:
     """The parameters of the telemetry request, in a stable order; what is unknown is left out."""
+    if identity.logs_complete and event.state is State.COMPLETE:
+        return _message_alone(event, identity)
     parameters = [
         ("state", event.state.value),
         ("series", identity.series),
@@ -72,6 +81,13 @@ def query(event: Event, identity: Identity) -> list[tuple[str, str]]:
         if text:
             parameters.append((name, text))
     return parameters
+
+
+def _message_alone(event: Event, identity: Identity) -> list[tuple[str, str]]:
+    message = f"{COMPLETED} · {event.message}" if event.message else COMPLETED
+    parameters = [("series", identity.series), ("stamp", f"{event.stamp:.3f}")]
+    texts = (("env", identity.env), ("host", identity.host), ("message", message[:MESSAGE_LIMIT]))
+    return [*parameters, *((name, text) for name, text in texts if text)]
 
 
 def fits(text: str, limit: int = MESSAGE_BYTES) -> bool:

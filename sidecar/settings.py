@@ -95,6 +95,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
             series=read.required("CRONITOR_SERIES"),
             env=read.text("CRONITOR_ENV"),
             host=read.text("CRONITOR_NODE_NAME"),
+            logs_complete=read.text("CRONITOR_LOG_COMPLETE") == "true",
         ),
         rules=rules,
         namespace=read.required("CRONITOR_POD_NAMESPACE"),

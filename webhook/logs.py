@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 _BREAKS_A_LINE = re.compile(r'[ "=\n]')
+_concealed: set[str] = set()
 _BUILT_IN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 class Formatter(logging.Formatter):
-    """Fields first the same in every line, then those of the event. `secrets` never show."""
+    """Fields first the same in every line, then those of the event. `secrets` never show, nor what is concealed."""
 
     def __init__(self, style: str, secrets: tuple[str, ...] = ()) -> None:
         super().__init__()
@@ -29,7 +30,7 @@ class Formatter(logging.Formatter):
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
         line = json.dumps(fields, default=str) if self._json else " ".join(_pair(*field) for field in fields.items())
-        for secret in self._secrets:
+        for secret in (*self._secrets, *tuple(_concealed)):
             line = line.replace(secret, "***")
         return line
 
@@ -45,6 +46,12 @@ def set_up(level: str, style: str, secrets: tuple[str, ...] = ()) -> None:
     # Their own lines hold request paths; ours tell what matters of them.
     for name in ("urllib3", "werkzeug", "kubernetes", "leaderelection"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def conceal(secret: str) -> None:
+    """From now on this shows in no line either."""
+    if secret:
+        _concealed.add(secret)
 
 
 def _pair(name: str, value: Any) -> str:

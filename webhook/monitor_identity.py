@@ -14,11 +14,15 @@ ELLIPSIS = "…"
 
 @dataclass(frozen=True, slots=True)
 class MonitorIdentity:
-    """`key` and `name` of the monitor; `env` is '' where none is set."""
+    """`key` and `name` of the monitor; `env` is '' where none is set.
+
+    `logs_complete`: a completion is told as a message, not as a state.
+    """
 
     key: str
     name: str
     env: str
+    logs_complete: bool = False
 
 
 def identify(namespace: str, name: str, uid: str, options: Options, *, default_env: str = "") -> MonitorIdentity:

@@ -42,10 +42,11 @@ class RunMark:
     owed: tuple[Event, ...] = ()
     job: str = ""
     attempts: tuple[str, ...] = ()
+    logs_complete: bool = False
 
     @property
     def identity(self) -> MonitorIdentity:
-        return MonitorIdentity(self.key, self.name, self.env)
+        return MonitorIdentity(self.key, self.name, self.env, self.logs_complete)
 
     def owing(self, event: Event) -> "RunMark":
         """The mark with one more event that the controller is to deliver: `run`, failed attempts, verdict."""
@@ -122,6 +123,7 @@ def read(annotations: Mapping[str, str] | None) -> RunMark | None:
             owed=tuple(telemetry.from_json(event) for event in parsed.get("owed", ())),
             job=str(parsed.get("job", "")),
             attempts=tuple(map(str, parsed.get("attempts", ()))),
+            logs_complete=bool(parsed.get("logs_complete", False)),
         )
     except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

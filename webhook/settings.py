@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from webhook.admission.template import Proxy, Sidecar
+from webhook.annotations import KeyInference
 from webhook.errors import SettingsError
 
 DEFAULT_PATH = Path("/etc/cronitor/settings.json")
@@ -51,7 +52,13 @@ class Settings:
     log_level: str
     log_format: str
     include_by_default: bool
-    default_environment: str
+    namespace_secret: str
+    environment: str
+    tags: tuple[str, ...]
+    default_timezone: str
+    key_inference: KeyInference
+    name_prefix: str
+    cluster_name: str
     tell_deleted_jobs: bool
     telemetry_url: str
     api_url: str
@@ -94,7 +101,13 @@ def parse(document: Any, environment: Mapping[str, str]) -> Settings:
         log_level=log.one_of("level", "debug", "info", "warning", "error"),
         log_format=log.one_of("format", "text", "json"),
         include_by_default=config.one_of("default", "exclude", "include") == "include",
-        default_environment=config.text("defaultEnvironment", empty=True),
+        namespace_secret=at.section("credentials").text("namespaceSecret", empty=True),
+        environment=config.text("environment", empty=True),
+        tags=config.texts("tags"),
+        default_timezone=config.text("defaultTimezone", empty=True),
+        key_inference=KeyInference(config.one_of("keyInference", "k8s", "name")),
+        name_prefix=config.text("namePrefix", empty=True),
+        cluster_name=config.text("clusterName", empty=True),
         tell_deleted_jobs=config.one_of("onJobDeleted", "fail", "silent") == "fail",
         telemetry_url=cronitor.url("telemetryUrl"),
         api_url=cronitor.url("apiUrl"),

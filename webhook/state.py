@@ -38,10 +38,13 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class SharedState:
-    """`provisioned`: labelled namespaces that have all that an injected pod needs. `breakers` by namespace."""
+    """`provisioned`: labelled namespaces that have all that an injected pod needs. `breakers` by namespace, and so
+    `annotations`: what is written on the Namespace for all its CronJobs, as far as admission needs it.
+    """
 
     provisioned: frozenset[str] = frozenset()
     breakers: Mapping[str, Breaker] = field(default_factory=dict)
+    annotations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def write(state: SharedState) -> dict[str, str]:
@@ -49,6 +52,8 @@ def write(state: SharedState) -> dict[str, str]:
     document: dict[str, Any] = {"provisioned": sorted(state.provisioned)}
     if state.breakers:
         document["breakers"] = {name: _written(state.breakers[name]) for name in sorted(state.breakers)}
+    if state.annotations:
+        document["annotations"] = {name: dict(sorted(state.annotations[name].items())) for name in sorted(state.annotations)}
     return {KEY: json.dumps(document, separators=(",", ":"))}
 
 
@@ -56,7 +61,11 @@ def read(config_map: Mapping[str, Any] | None) -> SharedState:
     """The state in a ConfigMap; an empty one where it is missing or cannot be read, so that nothing is injected."""
     try:
         parsed = json.loads(((config_map or {}).get("data") or {})[KEY])
-        return SharedState(frozenset(map(str, parsed["provisioned"])), _breakers(parsed.get("breakers")))
+        return SharedState(
+            frozenset(map(str, parsed["provisioned"])),
+            _breakers(parsed.get("breakers")),
+            _annotations(parsed.get("annotations")),
+        )
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return SharedState()
 
@@ -69,6 +78,15 @@ def _written(breaker: Breaker) -> dict[str, Any]:
         "until": round(breaker.until, 3),
         "changed": round(breaker.changed, 3),
         "times": breaker.times,
+    }
+
+
+def _annotations(parsed: Any) -> dict[str, dict[str, str]]:
+    """Those that can be read, as of breakers."""
+    return {
+        str(namespace): {str(key): str(text) for key, text in found.items()}
+        for namespace, found in (parsed.items() if isinstance(parsed, dict) else ())
+        if isinstance(found, dict)
     }
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+COMPLETED = "Job completed"
+"""What the message of a completion begins with that is told without a state."""
 MESSAGE_LIMIT = 2000
 """Characters of `message` that Cronitor keeps (documented)."""
 
@@ -45,8 +47,15 @@ class Event:
         return self.state is not State.RUN and not self.stuck and not self.attempt
 
 
-def query(event: Event, series: str, env: str) -> list[tuple[str, str]]:
-    """The parameters of the telemetry request, in a stable order; what is unknown is left out."""
+def query(event: Event, series: str, env: str, *, logs_complete: bool = False) -> list[tuple[str, str]]:
+    """The parameters of the telemetry request, in a stable order; what is unknown is left out.
+
+    `logs_complete`: the true end lies outside the Job, so that its completion is a message and no state.
+    """
+    if logs_complete and event.state is State.COMPLETE:
+        message = f"{COMPLETED} · {event.message}" if event.message else COMPLETED
+        stamped = [("series", series), ("stamp", f"{event.stamp:.3f}")]
+        return [*stamped, *_texts(env, event.host, message)]
     metrics = (("duration", event.duration), ("count", event.succeeded), ("error_count", event.errors))
     parameters = [("state", event.state.value), ("series", series), ("stamp", f"{event.stamp:.3f}")]
     if event.status_code is not None:
@@ -54,8 +63,12 @@ def query(event: Event, series: str, env: str) -> list[tuple[str, str]]:
     for name, number in metrics:
         if number is not None:
             parameters.append(("metric", f"{name}:{number:.3f}" if isinstance(number, float) else f"{name}:{number}"))
-    texts = (("env", env), ("host", event.host), ("message", event.message[:MESSAGE_LIMIT]))
-    return [*parameters, *((name, text) for name, text in texts if text)]
+    return [*parameters, *_texts(env, event.host, event.message)]
+
+
+def _texts(env: str, host: str, message: str) -> list[tuple[str, str]]:
+    texts = (("env", env), ("host", host), ("message", message[:MESSAGE_LIMIT]))
+    return [(name, text) for name, text in texts if text]
 
 
 def to_json(event: Event) -> dict[str, Any]:

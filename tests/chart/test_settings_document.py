@@ -11,7 +11,17 @@ from webhook.settings import parse
 # The document with the chart's defaults, whole: this is the contract with the processes.
 DEFAULTS: Manifest = {
     "log": {"level": "info", "format": "text"},
-    "config": {"default": "exclude", "defaultEnvironment": "", "onJobDeleted": "fail"},
+    "credentials": {"namespaceSecret": ""},
+    "config": {
+        "default": "exclude",
+        "environment": "",
+        "tags": [],
+        "defaultTimezone": "",
+        "keyInference": "k8s",
+        "namePrefix": "",
+        "clusterName": "",
+        "onJobDeleted": "fail",
+    },
     "cronitor": {"telemetryUrl": "https://cronitor.link", "apiUrl": "https://cronitor.io/api"},
     "proxy": {"https": "", "http": "", "no": ""},
     "injection": {"enabled": True},
@@ -67,8 +77,16 @@ CHANGES: list[tuple[dict[str, Any], str, object]] = [
     ({"log": {"level": "debug"}}, "log.level", "debug"),
     ({"log": {"format": "json"}}, "log.format", "json"),
     ({"config": {"default": "include"}}, "config.default", "include"),
-    ({"config": {"defaultEnvironment": 'pro"d: #1'}}, "config.defaultEnvironment", 'pro"d: #1'),
-    ({"config": {"defaultEnvironment": "true"}}, "config.defaultEnvironment", "true"),
+    ({"config": {"environment": 'pro"d: #1'}}, "config.environment", 'pro"d: #1'),
+    ({"config": {"environment": "true"}}, "config.environment", "true"),
+    ({"config": {"defaultEnvironment": "old"}}, "config.environment", "old"),
+    ({"config": {"environment": "new", "defaultEnvironment": "old"}}, "config.environment", "new"),
+    ({"config": {"tags": ["team-a", "cost: 7"]}}, "config.tags", ["team-a", "cost: 7"]),
+    ({"config": {"defaultTimezone": "Europe/Berlin"}}, "config.defaultTimezone", "Europe/Berlin"),
+    ({"config": {"keyInference": "name"}}, "config.keyInference", "name"),
+    ({"config": {"namePrefix": "prod - "}}, "config.namePrefix", "prod - "),
+    ({"config": {"clusterName": "eu-1"}}, "config.clusterName", "eu-1"),
+    ({"credentials": {"namespaceSecret": "cronitor-key"}}, "credentials.namespaceSecret", "cronitor-key"),
     (
         {"cronitor": {"telemetryUrl": "http://172.31.250.1:9000/"}},
         "cronitor.telemetryUrl",
@@ -161,7 +179,7 @@ def test_a_changed_key_or_ca_rolls_the_controller_alone() -> None:
 
 
 def test_an_upgrade_to_the_same_values_changes_nothing() -> None:
-    values = {"config": {"defaultEnvironment": "prod"}}
+    values = {"config": {"environment": "prod"}}
     assert render(values) == render({**values, "global": {}})
 
 

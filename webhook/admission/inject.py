@@ -76,6 +76,7 @@ def _environment(
         "CRONITOR_TELEMETRY_URL": template.telemetry_url,
         "CRONITOR_MONITOR_KEY": identity.key,
         "CRONITOR_ENV": identity.env,
+        "CRONITOR_LOG_COMPLETE": "true" if identity.logs_complete else None,
         "CRONITOR_SERIES": job["metadata"]["uid"],
         "CRONITOR_TELLS": ",".join(word for word in TELLS if word in told),
         "CRONITOR_BACKOFF_LIMIT": job["spec"].get("backoffLimit", 6),

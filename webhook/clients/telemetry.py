@@ -3,6 +3,8 @@
 The key stands in the URL's path: no error here holds an address, or a text of a library that might.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -29,25 +31,29 @@ class Taken(Enum):
 
 
 class TelemetryClient:
-    """Sends single events. Safe for threads."""
+    """Sends single events. Safe for threads. `key_of` gives a namespace's own key, or ''."""
 
-    def __init__(self, url: str, key: str, ca_file: Path | None = None) -> None:
-        self._url, self._key = url, key
+    def __init__(
+        self, url: str, key: str, ca_file: Path | None = None, *, key_of: Callable[[str], str] = lambda _namespace: ""
+    ) -> None:
+        self._url, self._key, self._key_of = url, key, key_of
         self._session = requests.Session()
         self._session.headers["User-Agent"] = "cronitor-k8s"
         adapter = TrustingAdapter(ca_file, Retry(0, read=False), connections=CONNECTIONS)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, adapter)
 
-    def send(self, identity: MonitorIdentity, series: str, event: Event) -> Taken:
-        """Tell one event. Raises CronitorError where it is to be tried again, TooManyRequests with the pause to keep.
+    def send(self, identity: MonitorIdentity, series: str, event: Event, namespace: str = "") -> Taken:
+        """Tell one event of a run in `namespace`. Raises CronitorError where it is to be tried again, TooManyRequests with the pause to keep.
 
         Refused, an event that its message may have made too long is tried once more without it.
         """
-        status, retry_after = self._get(identity, query(event, series, identity.env))
+        parameters = query(event, series, identity.env, logs_complete=identity.logs_complete)
+        key = self._key_of(namespace) or self._key
+        status, retry_after = self._get(key, identity, parameters)
         if status in MESSAGE_MAY_BE_WHY and event.message:
-            short = [pair for pair in query(event, series, identity.env) if pair[0] != "message"]
-            status, retry_after = self._get(identity, short)
+            short = query(replace(event, message=""), series, identity.env, logs_complete=identity.logs_complete)
+            status, retry_after = self._get(key, identity, short)
         if 200 <= status < 300:
             return Taken.ACCEPTED
         if status == 429:
@@ -56,8 +62,8 @@ class TelemetryClient:
             raise CronitorError(f"telemetry answered {status}", status)
         return Taken.REFUSED
 
-    def _get(self, identity: MonitorIdentity, parameters: list[tuple[str, str]]) -> tuple[int, float]:
-        path = f"p/{quote(self._key, safe='')}/{quote(identity.key, safe='')}"
+    def _get(self, key: str, identity: MonitorIdentity, parameters: list[tuple[str, str]]) -> tuple[int, float]:
+        path = f"p/{quote(key, safe='')}/{quote(identity.key, safe='')}"
         try:
             response = self._session.get(
                 f"{self._url}/{path}?{urlencode(parameters, quote_via=quote)}",

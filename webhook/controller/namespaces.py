@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,13 +36,22 @@ class NamespaceCaches:
 
 
 class NamespaceKeeper:
-    """Reconciles one namespace by its name. Safe for threads as long as one key is worked on by one at a time."""
+    """Reconciles one namespace by its name. Safe for threads as long as one key is worked on by one at a time.
+
+    `key_of` gives a namespace's own telemetry key, or ''.
+    """
 
     def __init__(
-        self, kube: KubeClient, objects: OwnedObjects, caches: NamespaceCaches, settings: Settings, wanted: Wanted
+        self,
+        kube: KubeClient,
+        objects: OwnedObjects,
+        caches: NamespaceCaches,
+        settings: Settings,
+        wanted: Wanted,
+        key_of: Callable[[str], str] = lambda _namespace: "",
     ) -> None:
         self._kube, self._objects, self._caches = kube, objects, caches
-        self._settings, self._wanted = settings, wanted
+        self._settings, self._wanted, self._key_of = settings, wanted, key_of
         self.failing: set[str] = set()
 
     def reconcile(self, key: Key) -> float | None:
@@ -69,7 +79,12 @@ class NamespaceKeeper:
 
     def planned(self, namespace: str) -> Plan:
         """What is to be done now, by the caches."""
-        return plan.plan(self._found(namespace), self._wanted, time.time())
+        return plan.plan(self._found(namespace), self._wanted_in(namespace), time.time())
+
+    def _wanted_in(self, namespace: str) -> Wanted:
+        """With the namespace's own telemetry key where it has one."""
+        key = self._key_of(namespace)
+        return self._wanted.with_key(key) if key else self._wanted
 
     def labelled(self) -> set[str]:
         """The namespaces that should have everything."""
@@ -110,7 +125,7 @@ class NamespaceKeeper:
         )
 
     def _do(self, act: Act, namespace: str) -> None:
-        wanted, core = self._wanted, f"/api/v1/namespaces/{namespace}"
+        wanted, core = self._wanted_in(namespace), f"/api/v1/namespaces/{namespace}"
         bindings = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings"
         match act:
             case Act.WRITE_SERVICE_ACCOUNT:

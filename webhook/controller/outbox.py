@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 
 class Telemetry(Protocol):
-    def send(self, identity: MonitorIdentity, series: str, event: Event) -> Taken:
-        """Tell one event; raises CronitorError where it is to be tried again."""
+    def send(self, identity: MonitorIdentity, series: str, event: Event, namespace: str) -> Taken:
+        """Tell one event of a run in `namespace`; raises CronitorError where it is to be tried again."""
 
 
 class DryRun:
     """Takes every event and sends none."""
 
-    def send(self, identity: MonitorIdentity, series: str, event: Event) -> Taken:
+    def send(self, identity: MonitorIdentity, series: str, event: Event, namespace: str) -> Taken:
         log.info(
             "would_tell",
             extra={"series": series, "state": event.state.value, "stamp": event.stamp, "detail": event.message},
@@ -128,7 +128,7 @@ class Outbox:
         event = parcel.events[0]
         told = {"namespace": key.namespace, "job": parcel.job.name, "series": key.name, "state": event.state.value}
         try:
-            taken = self._telemetry.send(parcel.identity, key.name, event)
+            taken = self._telemetry.send(parcel.identity, key.name, event, key.namespace)
         except TooManyRequests as limited:
             metrics.events_told.labels(event.state.value, "failed").inc()
             with self._lock:

@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -41,6 +41,10 @@ class Wanted:
     cluster_role: str
     owner_uid: str
     secret_content: Mapping[str, str]
+
+    def with_key(self, telemetry_key: str) -> "Wanted":
+        """The same with another telemetry key."""
+        return replace(self, secret_content={**self.secret_content, "telemetry-key": telemetry_key})
 
     @property
     def owner_references(self) -> list[JsonObject]:

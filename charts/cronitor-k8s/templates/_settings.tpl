@@ -5,9 +5,16 @@
 log:
   level: {{ .Values.log.level }}
   format: {{ .Values.log.format }}
+credentials:
+  namespaceSecret: {{ .Values.credentials.namespaceSecret | default "" | toJson }}
 config:
   default: {{ .Values.config.default }}
-  defaultEnvironment: {{ .Values.config.defaultEnvironment | default "" | toJson }}
+  environment: {{ .Values.config.environment | default .Values.config.defaultEnvironment | default "" | toJson }}
+  tags: {{ .Values.config.tags | default list | toJson }}
+  defaultTimezone: {{ .Values.config.defaultTimezone | default "" | toJson }}
+  keyInference: {{ .Values.config.keyInference }}
+  namePrefix: {{ .Values.config.namePrefix | default "" | toJson }}
+  clusterName: {{ .Values.config.clusterName | default "" | toJson }}
   onJobDeleted: {{ .Values.config.onJobDeleted }}
 cronitor:
   telemetryUrl: {{ .Values.cronitor.telemetryUrl | trimSuffix "/" | toJson }}
@@ -81,6 +88,9 @@ controller:
 {{- if regexMatch "[\\s/?#]" (trim (index $credentials $name | default "")) }}
 {{- fail (printf "credentials.%s holds white space or one of / ? #, which no key of Cronitor's does" $name) }}
 {{- end }}
+{{- end }}
+{{- if and $credentials.namespaceSecret (eq $credentials.namespaceSecret (include "cronitor-k8s.objectNames" . | fromYaml).namespaceObjects) }}
+{{- fail (printf "credentials.namespaceSecret is %s, the name of what the controller makes itself: give another" $credentials.namespaceSecret) }}
 {{- end }}
 {{- if not (regexMatch "^[a-z]" (include "cronitor-k8s.fullname" .)) }}
 {{- fail (printf "the release is named %s, but a Service's name begins with a letter: name the release otherwise or set fullnameOverride" .Release.Name) }}

@@ -9,7 +9,17 @@ ENVIRONMENT = {"POD_NAME": "controller-0", "POD_NAMESPACE": "cronitor"}
 
 DOCUMENT: dict[str, Any] = {
     "log": {"level": "info", "format": "text"},
-    "config": {"default": "exclude", "defaultEnvironment": "", "onJobDeleted": "fail"},
+    "credentials": {"namespaceSecret": ""},
+    "config": {
+        "default": "exclude",
+        "environment": "",
+        "tags": [],
+        "defaultTimezone": "",
+        "keyInference": "k8s",
+        "namePrefix": "",
+        "clusterName": "",
+        "onJobDeleted": "fail",
+    },
     "cronitor": {"telemetryUrl": "https://cronitor.link", "apiUrl": "https://cronitor.io/api"},
     "proxy": {"https": "", "http": "", "no": ""},
     "injection": {"enabled": True},

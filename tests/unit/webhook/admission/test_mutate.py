@@ -277,7 +277,7 @@ def test_with_the_default_include_a_cron_job_without_annotations_is_injected(kub
     api.put(JOB, job())
     api.put(CRON_JOB, cron_job())
     mutation = Mutation(
-        settings(**{"config.default": "include", "config.defaultEnvironment": "prod"}),
+        settings(**{"config.default": "include", "config.environment": "prod"}),
         lookup(kube),
         lambda: STATE,
         lambda _: [],

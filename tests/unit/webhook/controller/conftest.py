@@ -51,7 +51,7 @@ class Telemetry:
         self.told: list[tuple[str, str, Event]] = []
         self.failures: list[Exception] = []
 
-    def send(self, identity: MonitorIdentity, series: str, event: Event) -> Taken:
+    def send(self, identity: MonitorIdentity, series: str, event: Event, namespace: str = "") -> Taken:
         if self.failures:
             raise self.failures.pop(0)
         self.told.append((identity.key, series, event))

@@ -50,7 +50,7 @@ class Cronitor:
         self.sent: list[tuple[str, str, float]] = []
         self.script: dict[str, list[Exception | Taken]] = {}
 
-    def send(self, identity: MonitorIdentity, series: str, event: Event) -> Taken:
+    def send(self, identity: MonitorIdentity, series: str, event: Event, namespace: str = "") -> Taken:
         assert identity == IDENTITY
         answers = self.script.get(series, [])
         self.sent.append((series, event.state.value, round(self._clock.now - 1000, 6)))
@@ -290,7 +290,7 @@ def test_stopped_it_sends_nothing_more_and_waits_for_no_place(scene: Scene) -> N
 
 def test_a_dry_run_takes_all_and_says_what_it_would_tell(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    assert DryRun().send(IDENTITY, "uid", COMPLETE) is Taken.ACCEPTED
+    assert DryRun().send(IDENTITY, "uid", COMPLETE, "shop") is Taken.ACCEPTED
     (record,) = caplog.records
     fields: dict[str, Any] = record.__dict__
     assert (record.message, fields["series"], fields["state"]) == ("would_tell", "uid", "complete")
@@ -307,7 +307,7 @@ class Gate:
         self.changed = threading.Condition()
         self.held: set[str] = set()
 
-    def send(self, identity: MonitorIdentity, series: str, event: Event) -> Taken:
+    def send(self, identity: MonitorIdentity, series: str, event: Event, namespace: str = "") -> Taken:
         with self.changed:
             assert self.changed.wait_for(lambda: series not in self.held, PATIENCE)
             self.sent.append((series, event.state))

@@ -1,0 +1,55 @@
+"""Telemetry keys of their own that namespaces bring: Secrets of the one name that the chart's value gives."""
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from webhook import logs
+from webhook.clients.informer import Informer
+from webhook.controller.plan import secret_text
+
+ENTRY = "telemetry-key"
+_NO_KEY = re.compile(r"[\s/?#]")
+"""What no key of Cronitor's holds; it stands in the path of an address."""
+
+log = logging.getLogger(__name__)
+
+
+class NamespaceKeys:
+    """Without `secrets` no namespace has one."""
+
+    def __init__(self, secrets: Informer | None, name: str) -> None:
+        self._secrets, self._name = secrets, name
+        if secrets is not None:
+            secrets.on_change(lambda _kind, found: self._conceal(found))
+
+    @property
+    def informers(self) -> tuple[Informer, ...]:
+        return (self._secrets,) if self._secrets is not None else ()
+
+    def of(self, namespace: str) -> str:
+        """The namespace's key; '' where it has none that can be used."""
+        found = self._secrets.get(namespace, self._name) if self._secrets is not None else None
+        return "" if found is None else _key(found)
+
+    def problem(self, namespace: str) -> str:
+        """What is wrong with the namespace's Secret, without the key; '' where nothing is."""
+        found = self._secrets.get(namespace, self._name) if self._secrets is not None else None
+        if found is None or _key(found):
+            return ""
+        return f"Secret {self._name} holds no usable {ENTRY}: the release's key is used instead"
+
+    def _conceal(self, found: Mapping[str, Any]) -> None:
+        if key := secret_text(found, ENTRY).strip():
+            logs.conceal(key)
+        if not _key(found):
+            metadata = found["metadata"]
+            log.warning(
+                "namespace_key_unusable", extra={"namespace": metadata["namespace"], "secret": metadata["name"]}
+            )
+
+
+def _key(secret: Mapping[str, Any]) -> str:
+    text = secret_text(secret, ENTRY).strip()
+    return text if text and not _NO_KEY.search(text) else ""

@@ -1,0 +1,21 @@
+"""The options of a CronJob over all levels: the chart's, its Namespace's, its own."""
+
+from collections.abc import Callable, Mapping
+
+from webhook import annotations
+from webhook.annotations import Options, Scope
+
+Annotations = Mapping[str, str]
+
+
+class Levels:
+    """`namespace_annotations` gives those of a Namespace, or None. Admission and controller must come to the same."""
+
+    def __init__(self, chart: Options, namespace_annotations: Callable[[str], Annotations | None]) -> None:
+        self._chart, self._namespace_annotations = chart, namespace_annotations
+
+    def of(self, namespace: str, own: Annotations | None) -> Options:
+        """The options of a CronJob with these annotations of its own in this namespace."""
+        above = self._namespace_annotations(namespace)
+        levels = [self._chart, *([annotations.read(above, Scope.NAMESPACE)] if above else [])]
+        return annotations.layered(*levels, annotations.read(own))
