@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from webhook.admission.template import Proxy, Sidecar
+from webhook.annotations import Options
 from webhook.errors import SettingsError
 
 DEFAULT_PATH = Path("/etc/cronitor/settings.json")
@@ -69,6 +70,11 @@ class Settings:
     token_seconds: int
     events_per_second: int
     unscheduled_seconds: int
+
+    @property
+    def default_options(self) -> Options:
+        """The chart's level of what a CronJob's annotations say."""
+        return Options(include=self.include_by_default, env=self.default_environment or None)
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -70,13 +70,15 @@ class Mutation:
         if isinstance(found, Skipped):
             return None, self._skipped(request, found.reason)
         mark, state = run_mark.of_job(found.job), self._state()
-        options = annotations.read(found.cron_job["metadata"].get("annotations") if found.cron_job else None)
+        options = annotations.layered(
+            self._settings.default_options,
+            annotations.read(found.cron_job["metadata"].get("annotations") if found.cron_job else None),
+        )
         reason = decide.why_not(
             request.pod,
             found,
             options,
             mark,
-            by_default=self._settings.include_by_default,
             provisioned=request.namespace in state.provisioned,
             enabled=self._settings.injection_enabled,
         )
@@ -106,13 +108,7 @@ class Mutation:
         else:
             assert found.cron_job is not None, "without a mark the lookup gives no owners without a CronJob"
             metadata = found.cron_job["metadata"]
-            identity = identify(
-                request.namespace,
-                metadata["name"],
-                metadata["uid"],
-                options,
-                default_env=self._settings.default_environment,
-            )
+            identity = identify(request.namespace, metadata["name"], metadata["uid"], options)
         told = decide.tells(found.job, mark, self._clock())
         log.info("injected", extra={**_where(request, found), "tells": ",".join(sorted(told)) or "nothing"})
         return inject.patch(request.pod, found, options, mark, identity, told, room, self._template)

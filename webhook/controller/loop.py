@@ -15,7 +15,7 @@ from webhook.clients.kube import KubeClient
 from webhook.clients.lease import Earlier
 from webhook.controller import outbox, plan
 from webhook.controller.job_index import JobIndex
-from webhook.controller.marks import Absence, Defaults
+from webhook.controller.marks import Absence
 from webhook.controller.namespaces import NamespaceCaches, NamespaceKeeper
 from webhook.controller.objects import OwnedObjects
 from webhook.controller.opener import RunOpener
@@ -73,9 +73,7 @@ class Controller:
             namespaces=self._keeper,
             add=self._add,
         )
-        opener = RunOpener(
-            self._cron_jobs, self._keeper, Defaults(settings.include_by_default, settings.default_environment)
-        )
+        opener = RunOpener(self._cron_jobs, self._keeper, settings.default_options)
         self._book = RunBook(
             self._jobs,
             self._caches.pods,

@@ -7,7 +7,6 @@ from webhook import annotations, workloads
 from webhook.annotations import Options
 from webhook.clients.informer import Informer
 from webhook.controller import marks
-from webhook.controller.marks import Defaults
 from webhook.controller.namespaces import NamespaceKeeper
 from webhook.run_mark import RunMark
 
@@ -15,18 +14,19 @@ Json = Mapping[str, Any]
 
 
 class RunOpener:
-    """Reads caches only, so that it may be asked in an informer's thread."""
+    """Reads caches only, so that it may be asked in an informer's thread. `defaults` are the chart's."""
 
-    def __init__(self, cron_jobs: Informer, namespaces: NamespaceKeeper, defaults: Defaults) -> None:
+    def __init__(self, cron_jobs: Informer, namespaces: NamespaceKeeper, defaults: Options) -> None:
         self._cron_jobs, self._namespaces, self._defaults = cron_jobs, namespaces, defaults
 
     def cron_job_of(self, job: Json) -> tuple[Json, Options] | None:
-        """The CronJob that made this Job, and what its annotations say; None where it is not there (any more)."""
+        """The CronJob that made this Job, and the options of all levels; None where it is not there (any more)."""
         owner = workloads.owner(job, "CronJob")
         cron_job = self._cron_jobs.get(job["metadata"]["namespace"], owner.name) if owner else None
         if owner is None or cron_job is None or cron_job["metadata"]["uid"] != owner.uid:
             return None
-        return cron_job, annotations.read(cron_job["metadata"].get("annotations"))
+        own = annotations.read(cron_job["metadata"].get("annotations"))
+        return cron_job, annotations.layered(self._defaults, own)
 
     def open_run(self, job: Json) -> RunMark | None:
         """The mark of a Job that goes on."""
@@ -36,4 +36,4 @@ class RunOpener:
         """The mark of a Job of an included CronJob in a labelled namespace."""
         if (found := self.cron_job_of(job)) is None or not self._namespaces.is_labelled(job["metadata"]["namespace"]):
             return None
-        return marks.of_run(job, *found, self._defaults)
+        return marks.of_run(job, *found)

@@ -127,9 +127,11 @@ class Exempter:
         reason = decide.why_not(
             TEMPLATE,
             decide.Owners(job, cron_job),
-            annotations.read(cron_job["metadata"].get("annotations") if cron_job else None),
+            annotations.layered(
+                self._settings.default_options,
+                annotations.read(cron_job["metadata"].get("annotations") if cron_job else None),
+            ),
             mark,
-            by_default=self._settings.include_by_default,
             provisioned=self._namespaces.is_labelled(namespace) and self._namespaces.planned(namespace).provisioned,
             enabled=self._settings.injection_enabled,
         )
