@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo demo-down install check lint test e2e chaos bench requirements clean
+.PHONY: help demo demo-down install check lint test e2e chaos bench docs requirements clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -48,6 +48,9 @@ chaos: $(INSTALLED) ## a stream of Jobs while things fail, counting what is harm
 
 bench: $(INSTALLED) ## measure what is promised (docs/performance.md): a table, and build/bench.json; ONLY=burst,herd for some
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
+
+docs: $(INSTALLED) ## write the tables of docs/annotations.md anew from webhook/annotation_table.py
+	$(BIN)/python -m tools.annotations_doc
 
 requirements: $(INSTALLED) ## pin anew what requirements/*.in ask for
 	cd requirements && for set in webhook sidecar dev; do \

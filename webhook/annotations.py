@@ -1,172 +1,148 @@
-"""The annotations that a person writes on a CronJob, as a table, and what they come to. Pure.
+"""What the annotations that a person writes come to, level over level. Pure.
 
-All stand under `k8s.cronitor.io/`. Keys, old names and Go's booleans are those of Cronitor's own agent, so that its
-users keep their monitors; where the agent fails on a bad value, here it becomes a `Problem` and counts as absent.
+The chart's defaults, the Namespace's annotations and the CronJob's own are three levels of the same `Options`. Where
+Cronitor's agent fails on a bad value, here it becomes a `Problem` and counts as absent.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
-PREFIX = "k8s.cronitor.io/"
+from webhook.annotation_table import OURS, PREFIX, TABLE, AlertOn, KeyInference, Scope
+from webhook.annotation_values import UnreadableError, clean
 
-TRUE_WORDS = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-LONGEST_VARIABLE = 4096
-FALSE_WORDS = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+__all__ = [
+    "PREFIX", "TABLE", "AlertOn", "KeyInference", "Options", "Problem", "Scope",
+    "included", "layered", "read", "unknown",
+]  # fmt: skip
 
-
-class KeyInference(Enum):
-    """What a monitor's key is made from where no `key` is given."""
-
-    UID = "k8s"
-    NAME = "name"
-
-
-class AlertOn(Enum):
-    """Which failures are told: of the run, or of each attempt."""
-
-    RUN = "run"
-    ATTEMPT = "attempt"
+KNOWN = {key: annotation for annotation in TABLE for key in (annotation.key, *annotation.old_keys)}
+DECIDE_ADMISSION = frozenset({"include", "inject", "env", "key_inference", "name_prefix"})
+SHOWN_VALUE = 60
+LONGEST_ON_NAMESPACE = 256
+"""Admission gets those of all namespaces in one ConfigMap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An annotation that cannot be read: its key without prefix, its value, and what would be allowed."""
+    """Something written that has no effect: where, its key without prefix, its value, and why.
+
+    `prefix` is '' for what is no annotation: a path in the object, such as `spec.schedule`.
+    """
 
     key: str
     value: str
-    allowed: str
+    reason: str
+    scope: Scope = Scope.CRON_JOB
+    prefix: str = PREFIX
 
     def __str__(self) -> str:
-        return f"{PREFIX}{self.key}: {self.value!r} cannot be used, allowed is {self.allowed}"
+        return self.shown(SHOWN_VALUE)
+
+    def shown(self, longest: int) -> str:
+        """One line, with no more than so many characters of the value."""
+        value = self.value if len(self.value) <= longest else f"{self.value[: longest - 1]}…"
+        where = "" if self.scope is Scope.CRON_JOB else f" of the {self.scope.value}"
+        return f"{self.prefix}{self.key}{where}: {value!r} is ignored, {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the annotations of one CronJob say; absent ones are None or empty. `grace_seconds` in seconds."""
+    """What one level says, or all of them together; None is absent. An empty text or list says: none of it.
+
+    `tags` add up from level to level, so that no level can take one away.
+    """
 
     include: bool | None = None
     exclude: bool | None = None
     inject: bool | None = None
-    key: str = ""
+    key: str | None = None
     key_inference: KeyInference | None = None
-    name: str = ""
+    name: str | None = None
     name_prefix: str | None = None
     env: str | None = None
     tags: tuple[str, ...] = ()
-    group: str = ""
-    notify: tuple[str, ...] = ()
+    group: str | None = None
+    notify: tuple[str, ...] | None = None
     grace_seconds: int | None = None
-    duration_assertions: tuple[str, ...] = ()
-    note: str = ""
+    failure_tolerance: int | None = None
+    schedule_tolerance: int | None = None
+    realert_interval: str | None = None
+    duration_assertions: tuple[str, ...] | None = None
+    note: str | None = None
     log_complete_event: bool | None = None
-    alert_on: AlertOn = AlertOn.RUN
-    containers: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = field(default=())
+    alert_on: AlertOn | None = None
+    containers: tuple[str, ...] | None = None
+    problems: tuple[Problem, ...] = ()
 
 
-class _UnreadableError(Exception):
-    """The value does not fit; the argument says what would."""
-
-
-def _boolean(text: str) -> bool:
-    # strconv.ParseBool of Go: nothing else is a boolean to the agent either.
-    if text in TRUE_WORDS:
-        return True
-    if text in FALSE_WORDS:
-        return False
-    raise _UnreadableError('a boolean such as "true" or "false"')
-
-
-def _natural(text: str) -> int:
-    # Nine digits are thirty years; `int` itself raises on some thousands.
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
-        raise _UnreadableError("a whole number of 0 or more, in seconds")
-    return int(text)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _text(text: str) -> str:
-    return text.strip()
-
-
-def _variable(text: str) -> str:
-    """A text that the sidecar gets as an environment variable: a huge one would keep its container from starting."""
-    if len(text.encode()) > LONGEST_VARIABLE:
-        raise _UnreadableError(f"a text of at most {LONGEST_VARIABLE} bytes")
-    return text.strip()
-
-
-def _variable_words(text: str) -> tuple[str, ...]:
-    return _words(_variable(text))
-
-
-def _one_of(kind: type[Enum]) -> Callable[[str], Enum]:
-    allowed = " or ".join(f'"{member.value}"' for member in kind)
-
-    def parse(text: str) -> Enum:
-        try:
-            return kind(text.strip())
-        except ValueError:
-            raise _UnreadableError(allowed) from None
-
-    return parse
-
-
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    """One documented key: the option it fills, how it is read, and its old names."""
-
-    key: str
-    option: str
-    parse: Callable[[str], Any]
-    old_keys: tuple[str, ...] = ()
-
-
-TABLE = (
-    Annotation("include", "include", _boolean),
-    Annotation("exclude", "exclude", _boolean),
-    Annotation("inject", "inject", _boolean),
-    Annotation("key", "key", _variable, ("cronitor-id",)),
-    Annotation("key-inference", "key_inference", _one_of(KeyInference), ("id-inference",)),
-    Annotation("name", "name", _text, ("cronitor-name",)),
-    Annotation("name-prefix", "name_prefix", str),
-    Annotation("env", "env", _variable),
-    Annotation("tags", "tags", _words),
-    Annotation("group", "group", _text, ("cronitor-group",)),
-    Annotation("notify", "notify", _words, ("cronitor-notify",)),
-    Annotation("grace-seconds", "grace_seconds", _natural, ("cronitor-grace-seconds",)),
-    Annotation("metric.duration", "duration_assertions", _words),
-    Annotation("note", "note", _text),
-    Annotation("log-complete-event", "log_complete_event", _boolean),
-    Annotation("alert-on", "alert_on", _one_of(AlertOn)),
-    Annotation("containers", "containers", _variable_words),
-)
-
-
-def read(annotations: Mapping[str, str] | None) -> Options:
-    """The options that a CronJob's annotations give. A value that cannot be read is a problem and counts as absent."""
+def read(annotations: Mapping[str, str] | None, scope: Scope = Scope.CRON_JOB) -> Options:
+    """The options that these annotations give. A value that cannot be read is a problem and counts as absent."""
     found: dict[str, Any] = {}
     problems: list[Problem] = []
     for annotation in TABLE:
-        for key in (annotation.key, *annotation.old_keys):
-            text = (annotations or {}).get(PREFIX + key)
-            if text is None:
-                continue
-            try:
-                found[annotation.option] = annotation.parse(text)
-            except _UnreadableError as unreadable:
-                problems.append(Problem(key, text, str(unreadable)))
-            break  # the new name wins over an old one
+        given = _given(annotations or {}, (annotation.key, *annotation.old_keys))
+        if given is None:
+            continue
+        key, text = given
+        if not annotation.has_meaning(scope):
+            problems.append(Problem(key, text, "it has a meaning on a CronJob only", scope))
+            continue
+        if scope is Scope.NAMESPACE and len(text.encode()) > LONGEST_ON_NAMESPACE:
+            problems.append(Problem(key, text, f"it must have at most {LONGEST_ON_NAMESPACE} bytes there", scope))
+            continue
+        try:
+            found[annotation.option] = annotation.parse(text)
+        except UnreadableError as unreadable:
+            problems.append(Problem(key, text, f"it must be {unreadable}", scope))
+    if found.get("include") and found.get("exclude"):
+        problems.append(Problem("include", (annotations or {})[PREFIX + "include"], 'exclude: "true" wins', scope))
     return Options(**found, problems=tuple(problems))
 
 
-def included(options: Options, *, by_default: bool) -> bool:
+def for_admission(given: Mapping[str, str] | None) -> dict[str, str]:
+    """Of a Namespace's annotations those that decide on a pod and on what its run is told under."""
+    return {
+        full_key: text
+        for full_key, text in (given or {}).items()
+        if full_key.startswith(PREFIX)
+        and (known := KNOWN.get(full_key.removeprefix(PREFIX))) is not None
+        and known.option in DECIDE_ADMISSION
+        and len(text.encode(errors="surrogatepass")) <= LONGEST_ON_NAMESPACE
+    }
+
+
+def _given(annotations: Mapping[str, str], keys: tuple[str, ...]) -> tuple[str, str] | None:
+    """The first of these keys that is there, with its text: the new name wins over an old one."""
+    return next(((key, clean(annotations[PREFIX + key])) for key in keys if PREFIX + key in annotations), None)
+
+
+def layered(*levels: Options) -> Options:
+    """One level over the other: for each option the last that says something; tags and problems of all, once each."""
+    said = {
+        one.name: value for level in levels for one in fields(level) if (value := getattr(level, one.name)) is not None
+    }
+    tags = (tag for level in levels for tag in level.tags)
+    problems = (problem for level in levels for problem in level.problems)
+    return Options(**said | {"tags": tuple(dict.fromkeys(tags)), "problems": tuple(dict.fromkeys(problems))})
+
+
+def included(options: Options) -> bool:
     """Whether the runs of a CronJob with these options are to be told. `exclude: "true"` wins over everything."""
-    if options.exclude:
-        return False
-    return by_default if options.include is None else options.include
+    return bool(options.include) and not options.exclude
+
+
+def unknown(annotations: Mapping[str, str] | None, scope: Scope = Scope.CRON_JOB) -> tuple[Problem, ...]:
+    """The keys under our prefix that nobody knows, each with the known one that is most like it."""
+    found = []
+    for full_key, text in (annotations or {}).items():
+        key = full_key.removeprefix(PREFIX)
+        if not full_key.startswith(PREFIX) or key in KNOWN or key in OURS:
+            continue
+        near = difflib.get_close_matches(
+            key.lower(), [one for one, known in KNOWN.items() if known.has_meaning(scope)], n=1
+        )
+        hint = f"; did you mean {near[0]}?" if near else ""
+        found.append(Problem(clean(key), clean(text), f"no such key{hint}", scope))
+    return tuple(found)

@@ -1,15 +1,17 @@
 """The key, name and environment under which a CronJob's runs are told. Pure.
 
 The rules are those of Cronitor's agent, so that its users keep their monitors: a changed key would be a new monitor.
+A cluster name, which the agent does not know, goes into what is made from names: so that two clusters can carry the
+same manifests.
 """
 
 import hashlib
 from dataclasses import dataclass
 
+from webhook.annotation_values import ELLIPSIS
 from webhook.annotations import KeyInference, Options
 
 NAME_LIMIT = 100
-ELLIPSIS = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +27,20 @@ class MonitorIdentity:
     logs_complete: bool = False
 
 
-def identify(namespace: str, name: str, uid: str, options: Options, *, default_env: str = "") -> MonitorIdentity:
-    """The identity of the monitor of CronJob `namespace`/`name` with `uid`."""
-    full_name = monitor_name(namespace, name, options)
+def identify(namespace: str, name: str, uid: str, options: Options, *, cluster_name: str = "") -> MonitorIdentity:
+    """The identity of the monitor of CronJob `namespace`/`name` with `uid`. `options` are those of all levels."""
+    base = options.name or inferred_name(namespace, name, options)
+    unique = f"{cluster_name}/{base}" if cluster_name else base
     return MonitorIdentity(
-        key=monitor_key(full_name, uid, options),
-        name=shorten(full_name),
-        env=default_env if options.env is None else options.env,
+        key=monitor_key(unique, uid, options),
+        name=shorten(options.name or unique),
+        env=options.env or "",
+        logs_complete=bool(options.log_complete_event),
     )
 
 
-def monitor_name(namespace: str, name: str, options: Options) -> str:
-    """The monitor's name before it is cut to Cronitor's limit."""
-    if options.name:
-        return options.name
+def inferred_name(namespace: str, name: str, options: Options) -> str:
+    """The name of a monitor whose CronJob gives none, uncut and without the cluster."""
     match options.name_prefix:
         case None | "" | "namespace":
             return f"{namespace}/{name}"
@@ -49,7 +51,7 @@ def monitor_name(namespace: str, name: str, options: Options) -> str:
 
 
 def monitor_key(full_name: str, uid: str, options: Options) -> str:
-    """`key`; else the hash of the untruncated name where asked for; else the CronJob's UID."""
+    """`key`; else the hash of the full name, uncut, where asked for; else the CronJob's UID."""
     if options.key:
         return options.key
     if options.key_inference is KeyInference.NAME:

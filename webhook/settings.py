@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from webhook.admission.template import Proxy, Sidecar
-from webhook.annotations import KeyInference
+from webhook.annotations import KeyInference, Options
 from webhook.errors import SettingsError
 
 DEFAULT_PATH = Path("/etc/cronitor/settings.json")
@@ -76,6 +76,17 @@ class Settings:
     token_seconds: int
     events_per_second: int
     unscheduled_seconds: int
+
+    @property
+    def default_options(self) -> Options:
+        """The chart's level of what a CronJob's annotations say."""
+        return Options(
+            include=self.include_by_default,
+            env=self.environment or None,
+            tags=self.tags,
+            key_inference=self.key_inference,
+            name_prefix=self.name_prefix or None,
+        )
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -53,7 +53,9 @@ def write(state: SharedState) -> dict[str, str]:
     if state.breakers:
         document["breakers"] = {name: _written(state.breakers[name]) for name in sorted(state.breakers)}
     if state.annotations:
-        document["annotations"] = {name: dict(sorted(state.annotations[name].items())) for name in sorted(state.annotations)}
+        document["annotations"] = {
+            name: dict(sorted(state.annotations[name].items())) for name in sorted(state.annotations)
+        }
     return {KEY: json.dumps(document, separators=(",", ":"))}
 
 

@@ -73,12 +73,14 @@ def why_not(
     options: Options,
     mark: RunMark | None,
     *,
-    by_default: bool,
     provisioned: bool,
     enabled: bool,
 ) -> Reason | None:
-    """The reason to leave the pod as it is, or None. An open run (`mark`) stays included whatever was edited since."""
-    if mark is None and not included(options, by_default=by_default):
+    """The reason to leave the pod as it is, or None. `options` are those of all levels.
+
+    An open run (`mark`) stays included whatever was edited since.
+    """
+    if mark is None and not included(options):
         return Reason.EXCLUDED if options.exclude else Reason.NOT_INCLUDED
     if not enabled:
         return Reason.DISABLED

@@ -84,7 +84,7 @@ def _environment(
         "CRONITOR_JOB_DEADLINE_SECONDS": job["spec"].get("activeDeadlineSeconds"),
         "CRONITOR_JOB_STARTED_AT": started_at,
         "CRONITOR_RUN_STARTED_AT": mark.start if mark else None,
-        "CRONITOR_CONTAINERS": ",".join(options.containers),
+        "CRONITOR_CONTAINERS": ",".join(options.containers or ()),
         "CRONITOR_IGNORE_CONTAINERS": ",".join(sidecar.ignore_containers),
         "CRONITOR_STUCK_SECONDS": sidecar.stuck_seconds,
         "CRONITOR_STUCK_TOLD": "true" if mark and mark.stuck else None,

@@ -11,6 +11,7 @@ from webhook.admission.decide import Owners, Reason, Skipped
 from webhook.admission.gate import Gate
 from webhook.admission.owners import OwnerLookup
 from webhook.admission.template import Template
+from webhook.levels import Levels
 from webhook.monitor_identity import identify
 from webhook.settings import Settings
 from webhook.state import SharedState
@@ -42,6 +43,7 @@ class Mutation:
             secret=settings.names.namespace_objects,
             dry_run=settings.dry_run,
         )
+        self._levels = Levels(settings.default_options, lambda namespace: state().annotations.get(namespace))
         self._gate = Gate()
 
     def answer(self, body: bytes) -> bytes:
@@ -70,13 +72,13 @@ class Mutation:
         if isinstance(found, Skipped):
             return None, self._skipped(request, found.reason)
         mark, state = run_mark.of_job(found.job), self._state()
-        options = annotations.read(found.cron_job["metadata"].get("annotations") if found.cron_job else None)
+        own = found.cron_job["metadata"].get("annotations") if found.cron_job else None
+        options = self._levels.of(request.namespace, own)
         reason = decide.why_not(
             request.pod,
             found,
             options,
             mark,
-            by_default=self._settings.include_by_default,
             provisioned=request.namespace in state.provisioned,
             enabled=self._settings.injection_enabled,
         )
@@ -107,11 +109,7 @@ class Mutation:
             assert found.cron_job is not None, "without a mark the lookup gives no owners without a CronJob"
             metadata = found.cron_job["metadata"]
             identity = identify(
-                request.namespace,
-                metadata["name"],
-                metadata["uid"],
-                options,
-                default_env=self._settings.default_environment,
+                request.namespace, metadata["name"], metadata["uid"], options, cluster_name=self._settings.cluster_name
             )
         told = decide.tells(found.job, mark, self._clock())
         log.info("injected", extra={**_where(request, found), "tells": ",".join(sorted(told)) or "nothing"})

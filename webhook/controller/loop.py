@@ -15,7 +15,7 @@ from webhook.clients.kube import KubeClient
 from webhook.clients.lease import Earlier
 from webhook.controller import outbox, plan
 from webhook.controller.job_index import JobIndex
-from webhook.controller.marks import Absence, Defaults
+from webhook.controller.marks import Absence
 from webhook.controller.namespaces import NamespaceCaches, NamespaceKeeper
 from webhook.controller.objects import OwnedObjects
 from webhook.controller.opener import RunOpener
@@ -27,6 +27,7 @@ from webhook.controller.run_book import RunBook
 from webhook.controller.runs import RunTeller
 from webhook.controller.stuck import Thresholds
 from webhook.controller.verdicts import Rules
+from webhook.levels import Levels
 from webhook.settings import Settings
 from webhook.telemetry import Event
 
@@ -73,9 +74,8 @@ class Controller:
             namespaces=self._keeper,
             add=self._add,
         )
-        opener = RunOpener(
-            self._cron_jobs, self._keeper, Defaults(settings.include_by_default, settings.default_environment)
-        )
+        levels = Levels(settings.default_options, self._keeper.annotations)
+        opener = RunOpener(self._cron_jobs, self._keeper, levels, cluster_name=settings.cluster_name)
         self._book = RunBook(
             self._jobs,
             self._caches.pods,

@@ -5,19 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from webhook import workloads
-from webhook.annotations import Options, included
+from webhook.annotations import AlertOn, Options, included
 from webhook.monitor_identity import identify
 from webhook.run_mark import RunMark
 
 Json = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """The chart's `config`."""
-
-    include: bool
-    environment: str
 
 
 LATE_SECONDS = 15.0
@@ -50,21 +42,20 @@ class Absence:
         return int(since) <= ended <= self.until
 
 
-def of_run(job: Json, cron_job: Json, options: Options, defaults: Defaults) -> RunMark | None:
-    """The mark of a new run; None where the CronJob is not included."""
-    if not included(options, by_default=defaults.include):
+def of_run(job: Json, cron_job: Json, options: Options, *, cluster_name: str = "") -> RunMark | None:
+    """The mark of a new run; None where the CronJob is not included. `options` are those of all levels."""
+    if not included(options):
         return None
     metadata = cron_job["metadata"]
-    identity = identify(
-        metadata["namespace"], metadata["name"], metadata["uid"], options, default_env=defaults.environment
-    )
+    identity = identify(metadata["namespace"], metadata["name"], metadata["uid"], options, cluster_name=cluster_name)
     return RunMark(
         identity.key,
         identity.name,
         identity.env,
-        options.alert_on,
-        containers=options.containers,
+        options.alert_on or AlertOn.RUN,
+        containers=options.containers or (),
         job=job["metadata"]["uid"],
+        logs_complete=identity.logs_complete,
     )
 
 

@@ -105,6 +105,11 @@ class NamespaceKeeper:
             and metadata["name"] != self._settings.namespace
         )
 
+    def annotations(self, namespace: str) -> dict[str, str] | None:
+        """What is written on the Namespace, as far as it is there and labelled."""
+        found = self._caches.namespaces.get("", namespace)
+        return None if found is None else found["metadata"].get("annotations")
+
     def has_objects(self, namespace: str) -> bool:
         """Whether anything of ours is in the namespace."""
         caches, name = self._caches, self._wanted.name

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from webhook import annotations, workloads
+from webhook import workloads
 from webhook.annotations import Options
 from webhook.clients.informer import Informer
 from webhook.controller import marks
-from webhook.controller.marks import Defaults
 from webhook.controller.namespaces import NamespaceKeeper
+from webhook.levels import Levels
 from webhook.run_mark import RunMark
 
 Json = Mapping[str, Any]
@@ -17,16 +17,20 @@ Json = Mapping[str, Any]
 class RunOpener:
     """Reads caches only, so that it may be asked in an informer's thread."""
 
-    def __init__(self, cron_jobs: Informer, namespaces: NamespaceKeeper, defaults: Defaults) -> None:
-        self._cron_jobs, self._namespaces, self._defaults = cron_jobs, namespaces, defaults
+    def __init__(
+        self, cron_jobs: Informer, namespaces: NamespaceKeeper, levels: Levels, *, cluster_name: str = ""
+    ) -> None:
+        self._cron_jobs, self._namespaces, self._levels = cron_jobs, namespaces, levels
+        self._cluster_name = cluster_name
 
     def cron_job_of(self, job: Json) -> tuple[Json, Options] | None:
-        """The CronJob that made this Job, and what its annotations say; None where it is not there (any more)."""
+        """The CronJob that made this Job, and the options of all levels; None where it is not there (any more)."""
         owner = workloads.owner(job, "CronJob")
         cron_job = self._cron_jobs.get(job["metadata"]["namespace"], owner.name) if owner else None
         if owner is None or cron_job is None or cron_job["metadata"]["uid"] != owner.uid:
             return None
-        return cron_job, annotations.read(cron_job["metadata"].get("annotations"))
+        metadata = cron_job["metadata"]
+        return cron_job, self._levels.of(metadata["namespace"], metadata.get("annotations"))
 
     def open_run(self, job: Json) -> RunMark | None:
         """The mark of a Job that goes on."""
@@ -36,4 +40,4 @@ class RunOpener:
         """The mark of a Job of an included CronJob in a labelled namespace."""
         if (found := self.cron_job_of(job)) is None or not self._namespaces.is_labelled(job["metadata"]["namespace"]):
             return None
-        return marks.of_run(job, *found, self._defaults)
+        return marks.of_run(job, *found, cluster_name=self._cluster_name)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from webhook import metrics, state
+from webhook import annotations, metrics, state
 from webhook.clients.informer import Informer
 from webhook.controller.namespaces import NamespaceKeeper
 from webhook.controller.objects import OwnedObjects
@@ -41,7 +41,9 @@ class StatePublisher:
         ready = {name for name in labelled if self._namespaces.planned(name).provisioned}
         # An object that somebody deleted is back within a second: until then nobody's pods should go without.
         being_repaired = (published.provisioned & labelled) - ready - self._namespaces.failing
-        wanted = state.SharedState(frozenset(ready | being_repaired), self._breakers())
+        found = {name: annotations.for_admission(self._namespaces.annotations(name)) for name in labelled}
+        written = {name: some for name, some in found.items() if some}
+        wanted = state.SharedState(frozenset(ready | being_repaired), self._breakers(), written)
         metrics.provisioned.set(len(wanted.provisioned))
         if known is None or state.write(wanted) != known.get("data"):
             collection = f"/api/v1/namespaces/{self._settings.namespace}/configmaps"

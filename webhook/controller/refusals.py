@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from webhook import annotations, exemption, metrics, run_mark, workloads
+from webhook import exemption, metrics, run_mark, workloads
 from webhook.admission import decide
 from webhook.clients.informer import GONE, Informer, Source
 from webhook.clients.kube import JsonObject, KubeClient
@@ -21,6 +21,7 @@ from webhook.controller.events import JobEvents
 from webhook.controller.namespaces import NamespaceKeeper
 from webhook.errors import Conflict, NotFound
 from webhook.exemption import Cause, Exemption
+from webhook.levels import Levels
 from webhook.settings import Settings
 
 LOOK_AGAIN_SECONDS = 5.0
@@ -96,6 +97,7 @@ class Exempter:
     ) -> None:
         self._kube, self._cron_jobs, self._refusals = kube, cron_jobs, refusals
         self._namespaces, self._breakers, self._events, self._settings = namespaces, breakers, events, settings
+        self._levels = Levels(settings.default_options, namespaces.annotations)
 
     def look_at(self, job: Json, pods: Sequence[Json]) -> tuple[Harm | None, float | None]:
         """The harm that has been concluded on, and seconds after which to look again. `pods` are those of the Job."""
@@ -127,9 +129,8 @@ class Exempter:
         reason = decide.why_not(
             TEMPLATE,
             decide.Owners(job, cron_job),
-            annotations.read(cron_job["metadata"].get("annotations") if cron_job else None),
+            self._levels.of(namespace, cron_job["metadata"].get("annotations") if cron_job else None),
             mark,
-            by_default=self._settings.include_by_default,
             provisioned=self._namespaces.is_labelled(namespace) and self._namespaces.planned(namespace).provisioned,
             enabled=self._settings.injection_enabled,
         )

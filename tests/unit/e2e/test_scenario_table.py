@@ -73,7 +73,7 @@ def test_its_pods_are_injected_as_admission_decides(shape: Shape) -> None:
     options = annotations.read(shape.manifest["metadata"]["annotations"])
     owners = Owners(job_of(shape), shape.manifest)
     pod = {"metadata": {}, "spec": pod_of(shape)}
-    reason = why_not(pod, owners, options, None, by_default=False, provisioned=True, enabled=True)
+    reason = why_not(pod, owners, options, None, provisioned=True, enabled=True)
     assert (reason is None) is shape.injected, reason
 
 

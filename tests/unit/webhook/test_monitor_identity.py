@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from webhook.annotations import KeyInference, Options
-from webhook.monitor_identity import identify, monitor_name, shorten
+from webhook.annotations import KeyInference, Options, layered
+from webhook.monitor_identity import identify, shorten
 
 UID = "f2a7a2de-0001-4b1f-9d4e-000000000001"
 
@@ -82,7 +82,6 @@ def test_the_key_is_the_hash_of_the_whole_name_although_the_name_is_cut() -> Non
     identity = identify("shop", "backup", UID, options)
     assert identity.key == hashlib.sha1(b"n" * 150, usedforsecurity=False).hexdigest()
     assert len(identity.name) == 100
-    assert monitor_name("shop", "backup", options) == "n" * 150
 
 
 def test_the_hash_is_of_the_names_utf_8() -> None:
@@ -91,8 +90,48 @@ def test_the_hash_is_of_the_names_utf_8() -> None:
 
 
 @pytest.mark.parametrize(
-    ("env", "default", "expected"),
-    [(None, "", ""), (None, "prod", "prod"), ("dev", "prod", "dev"), ("", "prod", "")],
+    ("chart", "own", "expected"),
+    [(None, None, ""), ("prod", None, "prod"), ("prod", "dev", "dev"), ("prod", "", "")],
 )
-def test_the_environment_is_the_annotations_or_the_charts(env: str | None, default: str, expected: str) -> None:
-    assert identify("shop", "backup", UID, Options(env=env), default_env=default).env == expected
+def test_the_environment_is_the_annotations_or_the_charts(chart: str | None, own: str | None, expected: str) -> None:
+    assert identify("shop", "backup", UID, layered(Options(env=chart), Options(env=own))).env == expected
+
+
+# --- with a cluster name ---------------------------------------------------------------------------------------------
+
+
+def sha1(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "name"),
+    [
+        (Options(), UID, "east/shop/backup"),
+        (Options(name_prefix="none"), UID, "east/backup"),
+        (Options(name_prefix="prod-"), UID, "east/prod-backup"),
+        (Options(name="Nightly"), UID, "Nightly"),
+        (Options(key="mine"), "mine", "east/shop/backup"),
+        (Options(key_inference=KeyInference.NAME), sha1("east/shop/backup"), "east/shop/backup"),
+        (Options(key_inference=KeyInference.NAME, name="Nightly"), sha1("east/Nightly"), "Nightly"),
+        (
+            Options(key_inference=KeyInference.NAME, name="n" * 150),
+            sha1("east/" + "n" * 150),
+            "n" * 50 + "…" + "n" * 49,
+        ),
+    ],
+)
+def test_the_clusters_name_is_in_what_is_made_from_names(options: Options, key: str, name: str) -> None:
+    identity = identify("shop", "backup", UID, options, cluster_name="east")
+    assert (identity.key, identity.name) == (key, name)
+
+
+def test_a_name_that_the_clusters_makes_too_long_is_cut() -> None:
+    identity = identify("shop", "backup", UID, Options(), cluster_name="c" * 99)
+    assert (len(identity.name), identity.name[-6:]) == (100, "backup")
+
+
+def test_clusters_with_one_manifest_have_no_key_in_common() -> None:
+    options = Options(key_inference=KeyInference.NAME, name="Nightly")
+    keys = {identify("shop", "backup", UID, options, cluster_name=cluster).key for cluster in ("", "east", "west")}
+    assert len(keys) == 3

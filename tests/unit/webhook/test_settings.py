@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.webhook.settings_document import DOCUMENT, ENVIRONMENT, REMOVED, document, settings
+from webhook.annotations import Options
 from webhook.errors import SettingsError
 from webhook.settings import BreakerSettings, load, parse
 
@@ -32,6 +33,18 @@ def test_the_document_is_read() -> None:
     assert read.names.owner_cluster_role == "release-sidecar"
     assert (read.admission_port, read.admission_health_port, read.controller_health_port) == (8443, 8080, 8080)
     assert (read.admission_threads, read.drain_seconds, read.token_seconds) == (8, 95, 86400)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, Options(include=False)),
+        ({"config.default": "include"}, Options(include=True)),
+        ({"config.defaultEnvironment": "prod"}, Options(include=False, env="prod")),
+    ],
+)
+def test_the_charts_level_of_the_annotations(changes: dict[str, Any], expected: Options) -> None:
+    assert settings(**changes).default_options == expected
 
 
 @pytest.mark.parametrize(

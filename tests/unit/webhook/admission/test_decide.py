@@ -26,7 +26,7 @@ def reason(
     mark: RunMark | None = None,
     **more: bool,
 ) -> Reason | None:
-    settings = {"by_default": False, "provisioned": True, "enabled": True} | more
+    settings = {"provisioned": True, "enabled": True} | more
     return why_not(a_pod or pod(), Owners(a_job or job(), cron_job()), options, mark, **settings)
 
 
@@ -35,19 +35,18 @@ def test_a_pod_of_an_included_cron_job_is_injected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "by_default", "expected"),
+    ("options", "expected"),
     [
-        (Options(), False, Reason.NOT_INCLUDED),
-        (Options(), True, None),
-        (Options(include=False), True, Reason.NOT_INCLUDED),
-        (Options(include=True, exclude=True), False, Reason.EXCLUDED),
-        (Options(exclude=True), True, Reason.EXCLUDED),
-        (Options(include=True, exclude=False), False, None),
-        (Options(inject=True), False, Reason.NOT_INCLUDED),
+        (Options(), Reason.NOT_INCLUDED),
+        (Options(include=False), Reason.NOT_INCLUDED),
+        (Options(include=True, exclude=True), Reason.EXCLUDED),
+        (Options(exclude=True), Reason.EXCLUDED),
+        (Options(include=True, exclude=False), None),
+        (Options(inject=True), Reason.NOT_INCLUDED),
     ],
 )
-def test_who_is_not_included_is_left_alone(options: Options, by_default: bool, expected: Reason | None) -> None:
-    assert reason(options=options, by_default=by_default) is expected
+def test_who_is_not_included_is_left_alone(options: Options, expected: Reason | None) -> None:
+    assert reason(options=options) is expected
 
 
 @pytest.mark.parametrize("options", [Options(), Options(exclude=True), Options(include=False)])
@@ -56,7 +55,7 @@ def test_an_open_run_stays_included_whatever_was_edited_since(options: Options) 
 
 
 def test_an_open_run_is_injected_although_its_cron_job_has_gone() -> None:
-    settings = {"by_default": False, "provisioned": True, "enabled": True}
+    settings = {"provisioned": True, "enabled": True}
     assert why_not(pod(), Owners(job(), None), Options(), MARK, **settings) is None
 
 

@@ -12,11 +12,11 @@ from tests.unit.webhook.api_server import PATIENCE, ApiServer
 from tests.unit.webhook.objects import cron_job
 from tests.unit.webhook.settings_document import settings
 from webhook import workloads
+from webhook.annotations import Options
 from webhook.clients.informer import GONE, Informer, Source, essence, key_of
 from webhook.clients.kube import KubeClient
 from webhook.clients.telemetry import Taken
 from webhook.controller import plan
-from webhook.controller.marks import Defaults
 from webhook.controller.namespaces import NamespaceCaches, NamespaceKeeper
 from webhook.controller.objects import OwnedObjects
 from webhook.controller.opener import RunOpener
@@ -37,7 +37,7 @@ SETTINGS = settings()
 WANTED = Wanted("cronitor-sidecar", "release-sidecar", "role-uid", {"telemetry-key": "key", "ca.crt": "CA"})
 OWNER = "/apis/rbac.authorization.k8s.io/v1/clusterroles/release-sidecar"
 LABELLED = {plan.INJECTION_LABEL: "enabled"}
-DEFAULTS = Defaults(include=False, environment="")
+DEFAULTS = Options(include=False)
 IGNORED = frozenset({"istio-proxy"})
 INCLUDED = "/apis/batch/v1/namespaces/shop/cronjobs/backup"
 RULES = Rules(Thresholds(waiting=1e9, unscheduled=1e9))

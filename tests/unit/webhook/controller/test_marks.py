@@ -6,17 +6,16 @@ import pytest
 
 from tests.unit.webhook.objects import CRON_JOB_UID, JOB_UID, cron_job, job
 from webhook.annotations import AlertOn, Options
-from webhook.controller.marks import Absence, Defaults, may_be_written, of_run
+from webhook.controller.marks import Absence, may_be_written, of_run
 from webhook.run_mark import RunMark
 
 Json = dict[str, Any]
 
-DEFAULTS = Defaults(include=False, environment="")
 MARK = RunMark(CRON_JOB_UID, "shop/backup", job=JOB_UID)
 
 
-def mark_of(options: Options | None = None, *, defaults: Defaults = DEFAULTS, a_job: Json | None = None) -> Any:
-    return of_run(a_job or job(), cron_job(), options or Options(include=True), defaults)
+def mark_of(options: Options | None = None, *, a_job: Json | None = None) -> Any:
+    return of_run(a_job or job(), cron_job(), options or Options(include=True))
 
 
 @pytest.mark.parametrize(
@@ -25,11 +24,10 @@ def mark_of(options: Options | None = None, *, defaults: Defaults = DEFAULTS, a_
         ({}, MARK),
         ({"options": Options()}, None),
         ({"options": Options(exclude=True, include=True)}, None),
-        ({"options": Options(), "defaults": Defaults(include=True, environment="")}, MARK),
-        ({"options": Options(exclude=True), "defaults": Defaults(include=True, environment="")}, None),
+        ({"options": Options(include=False)}, None),
         ({"a_job": job(suspend=True)}, MARK),
         ({"a_job": job(parallelism=5)}, MARK),
-        ({"defaults": Defaults(include=False, environment="prod")},
+        ({"options": Options(include=True, env="prod")},
          RunMark(CRON_JOB_UID, "shop/backup", "prod", job=JOB_UID)),
         ({"options": Options(include=True, containers=("app", "helper"))},
          RunMark(CRON_JOB_UID, "shop/backup", containers=("app", "helper"), job=JOB_UID)),

@@ -148,7 +148,7 @@ def test_an_annotation_that_cannot_be_read_is_told_once(included: World, caplog:
             reconcile(included)
     (record,) = [record for record in caplog.records if record.message == "bad_annotation"]
     assert record.__dict__["cronjob"] == "backup"
-    assert "k8s.cronitor.io/grace-seconds: 'soon' cannot be used" in record.__dict__["problem"]
+    assert "k8s.cronitor.io/grace-seconds: 'soon' is ignored" in record.__dict__["problem"]
     assert mark_of(included) == MARK
 
 

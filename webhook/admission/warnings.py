@@ -1,0 +1,21 @@
+"""What a CronJob's annotations make `kubectl apply` warn of. Pure."""
+
+from collections.abc import Mapping
+
+from webhook import annotations
+from webhook.annotations import Problem
+
+LONGEST = 120
+"""Kubernetes' advice: the API server cuts longer ones at 256 once all together pass 4096."""
+
+_SHOWN_VALUES = (40, 20, 10)
+
+
+def warnings(given: Mapping[str, str] | None) -> list[str]:
+    """One line for each annotation under our prefix that has no effect: its value, its key, or beside another."""
+    return [_line(problem) for problem in (*annotations.read(given).problems, *annotations.unknown(given))]
+
+
+def _line(problem: Problem) -> str:
+    lines = [problem.shown(longest) for longest in _SHOWN_VALUES]
+    return next((line for line in lines if len(line) <= LONGEST), lines[-1])
