@@ -55,7 +55,7 @@ TEMPLATE = Template(
     "cronitor-sidecar",
     dry_run=True,
 )
-IDENTITY = MonitorIdentity("nightly/“backup” $(CRONITOR_SERIES)", "shop/backup", "prod $")
+IDENTITY = MonitorIdentity("nightly/“backup” $(CRONITOR_SERIES)", "shop/backup", "prod $", logs_complete=True)
 # Everything that can be said is said.
 JOB = objects.job(
     backoffLimit=3,
@@ -118,7 +118,7 @@ def test_everything_that_admission_says_arrives() -> None:
     found = sidecar.settings.load(environment(injected()))
     assert found.telemetry_url == "https://telemetry.example/cronitor"
     assert found.monitor_key == IDENTITY.key
-    assert found.identity == sidecar.events.Identity(objects.JOB_UID, IDENTITY.env, "node-1")
+    assert found.identity == sidecar.events.Identity(objects.JOB_UID, IDENTITY.env, "node-1", logs_complete=True)
     assert (found.namespace, found.pod) == ("shop", "backup-1-x7k2p")
     assert found.api_server == "https://10.96.0.1:443"
     assert found.grace_seconds == 45
@@ -154,6 +154,7 @@ def test_what_admission_leaves_out_is_what_the_sidecar_takes_for_granted() -> No
     assert (rules.job_deadline_seconds, rules.job_started_at, rules.run_started_at) == (None, None, None)
     assert (rules.containers, rules.stuck_told, rules.manual) == (frozenset(), False, False)
     assert (found.proxy, found.no_proxy, found.identity.env) == ("", "", "")
+    assert found.identity.logs_complete is False
     assert found.dry_run is False
 
 
@@ -303,11 +304,15 @@ def test_a_journal_that_the_kubelet_has_cut_is_read_as_far_as_it_goes() -> None:
     )
 
 
+@pytest.mark.parametrize("logs_complete", [False, True])
 @pytest.mark.parametrize("event", [RUN, COMPLETE, FAIL, NO_CODE, STUCK])
 def test_what_the_controller_delivers_of_a_journal_is_the_very_request_that_the_sidecar_would_make(
-    event: Event,
+    event: Event, logs_complete: bool
 ) -> None:
     written = sidecar.journal.encode(Journal((Entry(event),))).decode()
     (read,) = webhook.journal.read(written).pending
-    its_own = sidecar.events.query(event, sidecar.events.Identity("job-uid", "prod", "node-1"))
-    assert webhook.telemetry.query(replace(read, host="node-1"), "job-uid", "prod") == its_own
+    identity = sidecar.events.Identity("job-uid", "prod", "node-1", logs_complete=logs_complete)
+    its_own = sidecar.events.query(event, identity)
+    sent = webhook.telemetry.query(replace(read, host="node-1"), "job-uid", "prod", logs_complete=logs_complete)
+    assert sent == its_own
+    assert ("state" in dict(its_own)) is not (logs_complete and event.state is State.COMPLETE)

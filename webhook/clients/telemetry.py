@@ -44,7 +44,9 @@ class TelemetryClient:
             self._session.mount(scheme, adapter)
 
     def send(self, identity: MonitorIdentity, series: str, event: Event, namespace: str = "") -> Taken:
-        """Tell one event of a run in `namespace`. Raises CronitorError where it is to be tried again, TooManyRequests with the pause to keep.
+        """Tell one event of a run in `namespace`.
+
+        Raises CronitorError where it is to be tried again, TooManyRequests with the pause to keep.
 
         Refused, an event that its message may have made too long is tried once more without it.
         """

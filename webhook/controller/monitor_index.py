@@ -30,7 +30,7 @@ class Entry:
 
 
 class MonitorIndex:
-    """Safe for threads. `changed` is called when a monitor is to be another; `complained` when problems have changed."""
+    """Safe for threads. `changed` is called when a monitor is to be another, `complained` when problems are others."""
 
     def __init__(
         self,

@@ -1,13 +1,14 @@
 """The settings document: read once, typed, and every error names the setting, its value and what is allowed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.webhook.settings_document import DOCUMENT, ENVIRONMENT, REMOVED, document, settings
-from webhook.annotations import Options
+from webhook.annotations import KeyInference, Options
 from webhook.errors import SettingsError
 from webhook.settings import BreakerSettings, load, parse
 
@@ -38,13 +39,17 @@ def test_the_document_is_read() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, Options(include=False)),
-        ({"config.default": "include"}, Options(include=True)),
-        ({"config.defaultEnvironment": "prod"}, Options(include=False, env="prod")),
+        ({}, {}),
+        ({"config.default": "include"}, {"include": True}),
+        ({"config.environment": "prod"}, {"env": "prod"}),
+        ({"config.tags": ["team-a", "b"]}, {"tags": ("team-a", "b")}),
+        ({"config.keyInference": "name"}, {"key_inference": KeyInference.NAME}),
+        ({"config.namePrefix": "none"}, {"name_prefix": "none"}),
     ],
 )
-def test_the_charts_level_of_the_annotations(changes: dict[str, Any], expected: Options) -> None:
-    assert settings(**changes).default_options == expected
+def test_the_charts_level_of_the_annotations(changes: dict[str, Any], expected: dict[str, Any]) -> None:
+    nothing = Options(include=False, key_inference=KeyInference.UID)
+    assert settings(**changes).default_options == replace(nothing, **expected)
 
 
 @pytest.mark.parametrize(
