@@ -12,6 +12,7 @@ from webhook.settings import parse
 DEFAULTS: Manifest = {
     "log": {"level": "info", "format": "text"},
     "config": {"default": "exclude", "defaultEnvironment": "", "onJobDeleted": "fail"},
+    "monitors": {"onRemove": "pause"},
     "cronitor": {"telemetryUrl": "https://cronitor.link", "apiUrl": "https://cronitor.io/api"},
     "proxy": {"https": "", "http": "", "no": ""},
     "injection": {"enabled": True},
@@ -52,6 +53,7 @@ DEFAULTS: Manifest = {
     },
     "names": {
         "stateConfigMap": "cronitor-k8s-state",
+        "monitorRecords": "cronitor-k8s-monitors",
         "lease": "cronitor-k8s-controller",
         "tlsSecret": "cronitor-k8s-tls",
         "service": "cronitor-k8s-admission",
@@ -69,6 +71,7 @@ CHANGES: list[tuple[dict[str, Any], str, object]] = [
     ({"config": {"default": "include"}}, "config.default", "include"),
     ({"config": {"defaultEnvironment": 'pro"d: #1'}}, "config.defaultEnvironment", 'pro"d: #1'),
     ({"config": {"defaultEnvironment": "true"}}, "config.defaultEnvironment", "true"),
+    ({"monitors": {"onRemove": "delete"}}, "monitors.onRemove", "delete"),
     (
         {"cronitor": {"telemetryUrl": "http://172.31.250.1:9000/"}},
         "cronitor.telemetryUrl",

@@ -9,6 +9,8 @@ config:
   default: {{ .Values.config.default }}
   defaultEnvironment: {{ .Values.config.defaultEnvironment | default "" | toJson }}
   onJobDeleted: {{ .Values.config.onJobDeleted }}
+monitors:
+  onRemove: {{ .Values.monitors.onRemove }}
 cronitor:
   telemetryUrl: {{ .Values.cronitor.telemetryUrl | trimSuffix "/" | toJson }}
   apiUrl: {{ .Values.cronitor.apiUrl | trimSuffix "/" | toJson }}

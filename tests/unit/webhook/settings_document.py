@@ -10,6 +10,7 @@ ENVIRONMENT = {"POD_NAME": "controller-0", "POD_NAMESPACE": "cronitor"}
 DOCUMENT: dict[str, Any] = {
     "log": {"level": "info", "format": "text"},
     "config": {"default": "exclude", "defaultEnvironment": "", "onJobDeleted": "fail"},
+    "monitors": {"onRemove": "pause"},
     "cronitor": {"telemetryUrl": "https://cronitor.link", "apiUrl": "https://cronitor.io/api"},
     "proxy": {"https": "", "http": "", "no": ""},
     "injection": {"enabled": True},
@@ -33,6 +34,7 @@ DOCUMENT: dict[str, Any] = {
     },
     "names": {
         "stateConfigMap": "release-state",
+        "monitorRecords": "release-monitors",
         "lease": "release-controller",
         "tlsSecret": "release-tls",
         "service": "release-admission",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.webhook.settings_document import DOCUMENT, ENVIRONMENT, REMOVED, document, settings
+from webhook.controller.monitor_plan import OnRemove
 from webhook.errors import SettingsError
 from webhook.settings import BreakerSettings, load, parse
 
@@ -43,6 +44,7 @@ def test_the_document_is_read() -> None:
         ("cronitor.apiUrl", "https://c.example/api//", "api_url", "https://c.example/api"),
         ("injection.enabled", False, "injection_enabled", False),
         ("dryRun", True, "dry_run", True),
+        ("monitors.onRemove", "delete", "on_remove", OnRemove.DELETE),
         ("admission.drainSeconds", 0, "drain_seconds", 0),
         ("controller.tokenSeconds", 600, "token_seconds", 600),
         ("log.level", "error", "log_level", "error"),
@@ -88,6 +90,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("proxy.https", None, "a text"),
     ("injection.enabled", "true", "true or false"),
     ("dryRun", "true", "true or false"),
+    ("monitors.onRemove", "Pause", "one of pause, keep, delete"),
     ("breaker.enabled", None, "true or false"),
     ("breaker.openSeconds", 0, "a whole number from 1 to 86400"),
     ("breaker.freeImages", [""], "a list of texts"),
