@@ -25,6 +25,26 @@ class TooManyRequests(CronitorError):  # noqa: N818 - named as HTTP names 429
         self.retry_after = retry_after
 
 
+class MonitorsRejected(CronitorError):  # noqa: N818 - what happened to them, as `KeyRefused`
+    """400, 413 or 422: Cronitor does not take these monitors as they are. `words` are its own."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(f"monitors API answered {status}: {words}", status)
+        self.words = words
+
+
+class KeyRefused(CronitorError):  # noqa: N818
+    """401 or 403: the API key is not known, or it has no right to monitors, as a telemetry key has none."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(f"monitors API answered {status}: {words}", status)
+        self.words = words
+
+    @property
+    def telemetry_only(self) -> bool:
+        return self.status == 403
+
+
 class KubeError(CronitorK8sError):
     """The API server did not do what it was asked.
 

@@ -58,3 +58,21 @@ bad_annotations = Counter(
     "cronitor_bad_annotations_total", "Annotations under our prefix that cannot be read, when first seen.", ["key"]
 )
 api_key_valid = Gauge("cronitor_api_key_valid", "1: the monitors API takes the key; 0: it does not; -1: not known yet.")
+
+monitors_desired = Gauge("cronitor_monitors_desired", "Monitors that CronJobs want.")
+monitors_synced = Gauge("cronitor_monitors_synced", "Of those, the ones that Cronitor has as they are wanted.")
+monitors_rejected = Gauge("cronitor_monitors_rejected", "Of those, the ones that Cronitor rejects.")
+monitor_put_seconds = Histogram(
+    "cronitor_monitors_put_seconds",
+    "Time until Cronitor has answered one PUT of at most 100 monitors.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30),
+)
+monitor_requests = Counter(
+    "cronitor_monitors_requests_total",
+    "Requests for monitors by operation (put, delete, get) and result (accepted, rejected, refused: the key, throttled,"
+    " failed).",
+    ["operation", "result"],
+)
+monitors_last_success = Gauge(
+    "cronitor_monitors_last_success_seconds", "When Cronitor last did what was asked for a monitor, Unix time."
+)

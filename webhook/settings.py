@@ -13,6 +13,7 @@ from typing import Any
 
 from webhook.admission.template import Proxy, Sidecar
 from webhook.annotations import KeyInference, Options
+from webhook.controller.monitor_plan import OnRemove
 from webhook.errors import SettingsError
 
 DEFAULT_PATH = Path("/etc/cronitor/settings.json")
@@ -25,6 +26,7 @@ class Names:
     """Names of the objects that the release consists of."""
 
     state_config_map: str
+    monitor_records: str
     lease: str
     tls_secret: str
     service: str
@@ -60,6 +62,7 @@ class Settings:
     name_prefix: str
     cluster_name: str
     tell_deleted_jobs: bool
+    on_remove: OnRemove
     telemetry_url: str
     api_url: str
     proxy: Proxy
@@ -120,6 +123,7 @@ def parse(document: Any, environment: Mapping[str, str]) -> Settings:
         name_prefix=config.text("namePrefix", empty=True),
         cluster_name=config.text("clusterName", empty=True),
         tell_deleted_jobs=config.one_of("onJobDeleted", "fail", "silent") == "fail",
+        on_remove=OnRemove(at.section("monitors").one_of("onRemove", *(policy.value for policy in OnRemove))),
         telemetry_url=cronitor.url("telemetryUrl"),
         api_url=cronitor.url("apiUrl"),
         proxy=Proxy(*(proxy.text(name, empty=True) for name in ("https", "http", "no"))),
@@ -167,6 +171,7 @@ def _sidecar(section: "_Section") -> Sidecar:
 def _names(section: "_Section") -> Names:
     return Names(
         state_config_map=section.text("stateConfigMap"),
+        monitor_records=section.text("monitorRecords"),
         lease=section.text("lease"),
         tls_secret=section.text("tlsSecret"),
         service=section.text("service"),

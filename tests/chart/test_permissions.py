@@ -3,6 +3,7 @@
 import pytest
 
 from tests.chart.helm import Manifest, of_kind, only, render
+from webhook.controller.monitor_records import SHARDS
 
 READ = {"get", "list", "watch"}
 WRITE = {"get", "list", "watch", "patch", "update", "delete"}
@@ -41,6 +42,7 @@ GRANTED: dict[tuple[str, str], dict[tuple[str, str, str], set[str]]] = {
     ("Role", "cronitor-k8s-controller"): {
         ("", "configmaps", ""): {"create"},
         ("", "configmaps", STATE): READ | {"patch", "update"},
+        **{("", "configmaps", f"cronitor-k8s-monitors-{shard:x}"): {"get", "patch"} for shard in range(SHARDS)},
         ("coordination.k8s.io", "leases", ""): {"create"},
         ("coordination.k8s.io", "leases", "cronitor-k8s-controller"): {"get", "update", "patch"},
     },

@@ -22,6 +22,7 @@ DEFAULTS: Manifest = {
         "clusterName": "",
         "onJobDeleted": "fail",
     },
+    "monitors": {"onRemove": "pause"},
     "cronitor": {"telemetryUrl": "https://cronitor.link", "apiUrl": "https://cronitor.io/api"},
     "proxy": {"https": "", "http": "", "no": ""},
     "injection": {"enabled": True},
@@ -62,6 +63,7 @@ DEFAULTS: Manifest = {
     },
     "names": {
         "stateConfigMap": "cronitor-k8s-state",
+        "monitorRecords": "cronitor-k8s-monitors",
         "lease": "cronitor-k8s-controller",
         "tlsSecret": "cronitor-k8s-tls",
         "service": "cronitor-k8s-admission",
@@ -87,6 +89,7 @@ CHANGES: list[tuple[dict[str, Any], str, object]] = [
     ({"config": {"namePrefix": "prod - "}}, "config.namePrefix", "prod - "),
     ({"config": {"clusterName": "eu-1"}}, "config.clusterName", "eu-1"),
     ({"credentials": {"namespaceSecret": "cronitor-key"}}, "credentials.namespaceSecret", "cronitor-key"),
+    ({"monitors": {"onRemove": "delete"}}, "monitors.onRemove", "delete"),
     (
         {"cronitor": {"telemetryUrl": "http://172.31.250.1:9000/"}},
         "cronitor.telemetryUrl",

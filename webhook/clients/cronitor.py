@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 from urllib3.util.ssl_ import create_urllib3_context
 
-from webhook.errors import CronitorError
+from webhook.errors import CronitorError, KeyRefused, MonitorsRejected, TooManyRequests
 
 API_VERSION = "2025-11-28"
 TIMEOUT_SECONDS = (5.0, 30.0)
@@ -20,6 +22,9 @@ BATCH_SIZE = 100
 BACKOFF_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30
 """Of any `Retry-After`: the caller is one of a few threads, and asks again later anyway."""
+
+REJECTED_STATUSES = frozenset({400, 413, 422})
+LONGEST_WORDS = 300
 
 Monitor = Mapping[str, Any]
 
@@ -33,15 +38,14 @@ class KeyStanding(Enum):
 
 
 class MonitorsClient:
-    """Requests to the monitors API. Raises CronitorError, whose text never holds the key."""
+    """Requests to the monitors API. Raises CronitorError, whose text never holds the key.
+
+    Only the check of the key is tried again in here: whoever puts monitors has newer ones by then.
+    """
 
     def __init__(self, api_url: str, api_key: str, ca_file: Path | None = None) -> None:
-        self._url = f"{api_url}/monitors"
-        self._session = requests.Session()
-        self._session.auth = (api_key, "")
-        self._session.headers["Cronitor-Version"] = API_VERSION
-        self._session.headers["User-Agent"] = "cronitor-k8s"
-        retry = Retry(
+        self._url, self._key = f"{api_url}/monitors", api_key
+        patient = Retry(
             total=4,
             backoff_factor=BACKOFF_SECONDS,
             backoff_jitter=BACKOFF_SECONDS,
@@ -50,32 +54,91 @@ class MonitorsClient:
             raise_on_status=False,
             retry_after_max=LONGEST_PAUSE_SECONDS,
         )
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, TrustingAdapter(ca_file, retry))
+        self._patient = _session(api_key, ca_file, patient)
+        self._session = _session(api_key, ca_file, Retry(0, read=False))
 
     def check_key(self) -> KeyStanding:
         """Ask for one monitor: telemetry answers 200 to any key, so that only this tells a wrong one."""
-        response = self._request("GET", self._url, params={"pageSize": 1})
+        response = _asked(self._patient, "GET", self._url, params={"pageSize": 1})
         match response.status_code:
             case 401:
                 return KeyStanding.REFUSED
             case 403:
                 return KeyStanding.TELEMETRY_ONLY
             case _:
-                _monitors_in(response)
+                self._monitors_in(response)
                 return KeyStanding.VALID
 
     def put(self, monitors: Sequence[Monitor]) -> list[Monitor]:
-        """Create or update by `key`, at most `BATCH_SIZE` at once; the monitors as Cronitor then has them."""
+        """Create or update by `key`, at most `BATCH_SIZE` at once; the monitors as Cronitor then has them.
+
+        Raises MonitorsRejected where one of them is not taken, and then none has been.
+        """
         if len(monitors) > BATCH_SIZE:
             raise ValueError(f"{len(monitors)} monitors in one request, at most {BATCH_SIZE} are allowed")
-        return _monitors_in(self._request("PUT", self._url, json={"monitors": list(monitors)}))
+        return self._monitors_in(_asked(self._session, "PUT", self._url, json={"monitors": list(monitors)}))
 
-    def _request(self, method: str, url: str, **arguments: Any) -> requests.Response:
+    def delete(self, key: str) -> None:
+        """Delete one monitor; one that has gone already is no error."""
+        response = _asked(self._session, "DELETE", self._url_of(key))
+        if response.status_code != 404:
+            self._check(response)
+
+    def is_paused(self, key: str) -> bool:
+        """Whether a monitor is paused, by whomever; one that is not there is not."""
+        response = _asked(self._session, "GET", self._url_of(key))
+        if response.status_code == 404:
+            return False
+        found = self._parsed(response)
+        return isinstance(found, dict) and found.get("paused") is True
+
+    def _url_of(self, key: str) -> str:
+        return f"{self._url}/{quote(key, safe='')}"
+
+    def _monitors_in(self, response: requests.Response) -> list[Monitor]:
+        """Both forms of answer: `{"monitors": [...]}` and a bare list."""
+        parsed = self._parsed(response)
+        found = parsed.get("monitors") if isinstance(parsed, dict) else parsed
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+    def _parsed(self, response: requests.Response) -> Any:
+        self._check(response)
         try:
-            return self._session.request(method, url, timeout=TIMEOUT_SECONDS, **arguments)
-        except requests.RequestException as error:
-            raise CronitorError(f"monitors API: {method} failed: {type(error).__name__}") from None
+            return response.json()
+        except requests.JSONDecodeError:
+            raise CronitorError("monitors API answered with no JSON", response.status_code) from None
+
+    def _check(self, response: requests.Response) -> None:
+        """Raise what a refusal means."""
+        status = response.status_code
+        if 200 <= status < 300:
+            return
+        words = _reason(response).replace(self._key, "…")[:LONGEST_WORDS]
+        if status in REJECTED_STATUSES:
+            raise MonitorsRejected(status, words)
+        if status in (401, 403):
+            raise KeyRefused(status, words)
+        if status == 429:
+            raise TooManyRequests(f"monitors API answered 429: {words}", _retry_after(response))
+        raise CronitorError(f"monitors API answered {status}: {words}", status)
+
+
+def _session(api_key: str, ca_file: Path | None, retry: Retry) -> requests.Session:
+    session = requests.Session()
+    session.auth = (api_key, "")
+    session.headers["Cronitor-Version"] = API_VERSION
+    session.headers["User-Agent"] = "cronitor-k8s"
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, TrustingAdapter(ca_file, retry))
+    return session
+
+
+def _asked(session: requests.Session, method: str, url: str, **arguments: Any) -> requests.Response:
+    try:
+        # A PUT that is sent elsewhere would come to a GET there, and its 200 be taken for ours.
+        return session.request(method, url, timeout=TIMEOUT_SECONDS, allow_redirects=method == "GET", **arguments)
+    except requests.RequestException as error:
+        raise CronitorError(f"monitors API: {method} failed: {type(error).__name__}") from None
 
 
 class TrustingAdapter(HTTPAdapter):
@@ -94,27 +157,23 @@ class TrustingAdapter(HTTPAdapter):
         return super().proxy_manager_for(proxy, **more, ssl_context=self._context)
 
 
-def _monitors_in(response: requests.Response) -> list[Monitor]:
-    """Both forms of answer: `{"monitors": [...]}` and a bare list."""
-    if not response.ok:
-        raise CronitorError(f"monitors API answered {response.status_code}: {_reason(response)}", response.status_code)
-    try:
-        parsed = response.json()
-    except requests.JSONDecodeError:
-        raise CronitorError("monitors API answered with no JSON", response.status_code) from None
-    found = parsed.get("monitors") if isinstance(parsed, dict) else parsed
-    return list(found or ())
-
-
 def _reason(response: requests.Response) -> str:
     """The words of an error body, in any of the forms seen."""
     try:
         parsed = response.json()
     except requests.JSONDecodeError:
-        return response.text.strip()[:300]
+        return response.text.strip()
     if not isinstance(parsed, dict):
         return ""
     errors = parsed.get("errors") or [{"message": parsed.get("error", "")}]
-    return "; ".join(str(error.get("message", error)) if isinstance(error, dict) else str(error) for error in errors)[
-        :300
-    ]
+    if not isinstance(errors, list):
+        return str(errors)
+    return "; ".join(str(error.get("message", error)) if isinstance(error, dict) else str(error) for error in errors)
+
+
+def _retry_after(response: requests.Response) -> float:
+    """Seconds, from a number or a date; 0.0 where Cronitor does not say."""
+    try:
+        return float(Retry().parse_retry_after(response.headers.get("Retry-After", "")))
+    except InvalidHeader:
+        return 0.0

@@ -32,6 +32,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "cronitor-k8s.objectNames" -}}
 {{- $fullname := include "cronitor-k8s.fullname" . -}}
 stateConfigMap: {{ $fullname }}-state
+monitorRecords: {{ $fullname }}-monitors
 lease: {{ $fullname }}-controller
 tlsSecret: {{ $fullname }}-tls
 service: {{ $fullname }}-admission

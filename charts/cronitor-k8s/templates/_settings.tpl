@@ -16,6 +16,8 @@ config:
   namePrefix: {{ .Values.config.namePrefix | default "" | toJson }}
   clusterName: {{ .Values.config.clusterName | default "" | toJson }}
   onJobDeleted: {{ .Values.config.onJobDeleted }}
+monitors:
+  onRemove: {{ .Values.monitors.onRemove }}
 cronitor:
   telemetryUrl: {{ .Values.cronitor.telemetryUrl | trimSuffix "/" | toJson }}
   apiUrl: {{ .Values.cronitor.apiUrl | trimSuffix "/" | toJson }}

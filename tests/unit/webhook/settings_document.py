@@ -20,6 +20,7 @@ DOCUMENT: dict[str, Any] = {
         "clusterName": "",
         "onJobDeleted": "fail",
     },
+    "monitors": {"onRemove": "pause"},
     "cronitor": {"telemetryUrl": "https://cronitor.link", "apiUrl": "https://cronitor.io/api"},
     "proxy": {"https": "", "http": "", "no": ""},
     "injection": {"enabled": True},
@@ -43,6 +44,7 @@ DOCUMENT: dict[str, Any] = {
     },
     "names": {
         "stateConfigMap": "release-state",
+        "monitorRecords": "release-monitors",
         "lease": "release-controller",
         "tlsSecret": "release-tls",
         "service": "release-admission",

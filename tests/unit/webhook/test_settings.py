@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.webhook.settings_document import DOCUMENT, ENVIRONMENT, REMOVED, document, settings
 from webhook.annotations import KeyInference, Options
+from webhook.controller.monitor_plan import OnRemove
 from webhook.errors import SettingsError
 from webhook.settings import BreakerSettings, load, parse
 
@@ -61,6 +62,7 @@ def test_the_charts_level_of_the_annotations(changes: dict[str, Any], expected: 
         ("cronitor.apiUrl", "https://c.example/api//", "api_url", "https://c.example/api"),
         ("injection.enabled", False, "injection_enabled", False),
         ("dryRun", True, "dry_run", True),
+        ("monitors.onRemove", "delete", "on_remove", OnRemove.DELETE),
         ("admission.drainSeconds", 0, "drain_seconds", 0),
         ("controller.tokenSeconds", 600, "token_seconds", 600),
         ("log.level", "error", "log_level", "error"),
@@ -106,6 +108,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("proxy.https", None, "a text"),
     ("injection.enabled", "true", "true or false"),
     ("dryRun", "true", "true or false"),
+    ("monitors.onRemove", "Pause", "one of pause, keep, delete"),
     ("breaker.enabled", None, "true or false"),
     ("breaker.openSeconds", 0, "a whole number from 1 to 86400"),
     ("breaker.freeImages", [""], "a list of texts"),

@@ -12,7 +12,7 @@ from tests.cronitor.faults import Surface
 from tests.cronitor.stand_in import StandIn
 from webhook.clients import cronitor as module
 from webhook.clients.cronitor import BATCH_SIZE, KeyStanding, MonitorsClient
-from webhook.errors import CronitorError
+from webhook.errors import CronitorError, KeyRefused, MonitorsRejected, TooManyRequests
 
 SDK_KEY = "sdk-key-0123456789"
 TELEMETRY_KEY = "telemetry-key-0123456789"
@@ -101,31 +101,130 @@ def test_a_monitor_that_the_api_does_not_take_is_an_error_with_its_reason(cronit
 
 
 @pytest.mark.parametrize(("status", "times"), [(500, 4), (502, 1), (503, 2), (504, 1), (429, 1)])
-def test_what_passes_is_tried_again(cronitor: StandIn, status: int, times: int) -> None:
+def test_the_check_of_the_key_is_tried_again(cronitor: StandIn, status: int, times: int) -> None:
     cronitor.fault("status", status=status, times=times, surface=Surface.MONITORS, retry_after="0")
-    assert client(cronitor).put([MONITOR])
+    assert client(cronitor).check_key() is KeyStanding.VALID
     assert len(cronitor.requests()) == times + 1
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_what_does_not_pass_is_not(cronitor: StandIn, status: int) -> None:
+def test_also_when_the_connection_breaks(cronitor: StandIn) -> None:
+    cronitor.fault("reset", times=2)
+    assert client(cronitor).check_key() is KeyStanding.VALID
+
+
+REFUSALS: list[tuple[int, type[CronitorError]]] = [
+    (400, MonitorsRejected),
+    (413, MonitorsRejected),
+    (422, MonitorsRejected),
+    (401, KeyRefused),
+    (403, KeyRefused),
+    (429, TooManyRequests),
+    (404, CronitorError),
+    (408, CronitorError),
+    (500, CronitorError),
+    (503, CronitorError),
+]
+
+
+@pytest.mark.parametrize(("status", "kind"), REFUSALS)
+def test_monitors_are_put_once_and_the_error_says_what_the_refusal_means(
+    cronitor: StandIn, status: int, kind: type[CronitorError]
+) -> None:
     cronitor.fault("status", status=status, times=1)
     with pytest.raises(CronitorError) as raised:
         client(cronitor).put([MONITOR])
+    assert type(raised.value) is kind
     assert (raised.value.status, len(cronitor.requests())) == (status, 1)
 
 
-def test_a_connection_that_breaks_is_tried_again(cronitor: StandIn) -> None:
-    cronitor.fault("reset", times=2)
-    assert client(cronitor).put([MONITOR])
+def test_a_connection_that_breaks_under_monitors_is_an_error(cronitor: StandIn) -> None:
+    cronitor.fault("reset", times=1)
+    with pytest.raises(CronitorError, match="PUT failed: ConnectionError"):
+        client(cronitor).put([MONITOR])
+
+
+@pytest.mark.parametrize(("key", "telemetry_only"), [(TELEMETRY_KEY, True), ("nobody-knows-this-key", False)])
+def test_a_refused_key_is_told_apart_from_a_telemetry_key(cronitor: StandIn, key: str, telemetry_only: bool) -> None:
+    with pytest.raises(KeyRefused) as raised:
+        client(cronitor, key).put([MONITOR])
+    assert raised.value.telemetry_only is telemetry_only
+    assert raised.value.words
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("7", 7.0), ("", 0.0), ("soon", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)]
+)
+def test_how_long_to_wait_is_in_the_error(cronitor: StandIn, given: str, seconds: float) -> None:
+    cronitor.fault("status", status=429, times=1, retry_after=given)
+    with pytest.raises(TooManyRequests) as raised:
+        client(cronitor).put([MONITOR])
+    assert raised.value.retry_after == seconds
+
+
+def answer(status: int, body: str) -> requests.Response:
+    response = requests.Response()
+    response.status_code, response._content = status, body.encode()
+    return response
 
 
 @pytest.mark.parametrize("body", ["OK", "<html>", ""])
-def test_an_answer_that_is_not_json_is_an_error(body: str) -> None:
-    response = requests.Response()
-    response.status_code, response._content = 200, body.encode()
+def test_an_answer_that_is_not_json_is_an_error(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    monkeypatch.setattr(requests.Session, "request", lambda *_, **__: answer(200, body))
     with pytest.raises(CronitorError, match="no JSON"):
-        module._monitors_in(response)
+        MonitorsClient("https://c.example", SDK_KEY).put([MONITOR])
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", "null", "7", '{"monitors": null}', '{"monitors": {"a": 1}}', '["x"]'])
+def test_an_answer_that_lacks_the_monitors_is_none(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    monkeypatch.setattr(requests.Session, "request", lambda *_, **__: answer(200, body))
+    assert MonitorsClient("https://c.example", SDK_KEY).put([MONITOR]) == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_being_sent_elsewhere_is_no_success(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    monkeypatch.setattr(requests.Session, "request", lambda *_, **__: answer(status, "[]"))
+    with pytest.raises(CronitorError, match=str(status)):
+        MonitorsClient("https://c.example", SDK_KEY).put([MONITOR])
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"error": "no"}', "no"),
+        ('{"errors": [{"message": "a"}, "b", {"code": 7}]}', "a; b; {'code': 7}"),
+        ('{"errors": "all wrong"}', "all wrong"),
+        ("[1]", ""),
+        ("  plain  ", "plain"),
+        (f'{{"error": "the key {SDK_KEY} is not yours"}}', "the key … is not yours"),
+        ("x" * 9999, "x" * 300),
+    ],
+)
+def test_the_words_of_a_refusal(monkeypatch: pytest.MonkeyPatch, body: str, words: str) -> None:
+    monkeypatch.setattr(requests.Session, "request", lambda *_, **__: answer(400, body))
+    with pytest.raises(MonitorsRejected) as raised:
+        MonitorsClient("https://c.example", SDK_KEY).put([MONITOR])
+    assert raised.value.words == words
+
+
+class TestOneMonitor:
+    KEY = "a/b c?d"
+
+    def test_is_deleted_and_one_that_has_gone_is_no_error(self, cronitor: StandIn) -> None:
+        api = client(cronitor)
+        api.put([{**MONITOR, "key": self.KEY}, MONITOR])
+        for _ in range(2):
+            api.delete(self.KEY)
+        assert [one["key"] for one in cronitor.monitors()] == ["backup"]
+
+    def test_a_deletion_that_is_refused_is_an_error(self, cronitor: StandIn) -> None:
+        cronitor.fault("status", status=503, times=1)
+        with pytest.raises(CronitorError, match="503"):
+            client(cronitor).delete("backup")
+
+    def test_is_paused_or_not_or_not_there(self, cronitor: StandIn) -> None:
+        api = client(cronitor)
+        api.put([{**MONITOR, "key": self.KEY, "paused": True}, MONITOR])
+        assert [api.is_paused(key) for key in (self.KEY, "backup", "nobody's")] == [True, False, False]
 
 
 ERRORS: list[dict[str, Any]] = [

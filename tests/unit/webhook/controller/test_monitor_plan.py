@@ -1,0 +1,224 @@
+"""What is asked of Cronitor, from what is wanted and what was put last: as a table."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from tests.unit.webhook.controller.monitor_scene import RESETS, START, cron_job, wanted
+from webhook.controller.monitor_plan import (
+    OnRemove,
+    Plan,
+    Policy,
+    Settled,
+    Wanted,
+    fingerprint_of,
+    plan,
+    rejected_record,
+)
+from webhook.controller.monitor_records import Record, Rejection, names_of, shard_of
+
+POLICY = Policy(resets=RESETS)
+RUNNING, SUSPENDED = wanted(), wanted(suspended=True)
+EDITED = wanted(note="new")
+
+
+def put(one: Wanted, **more: Any) -> Record:
+    """The record of what was put as it is wanted."""
+    return replace(
+        Record(one.cron_job, fingerprint_of(one.monitor), names_of(one.monitor.attributes), one.monitor.suspended),
+        **more,
+    )
+
+
+def rejected(one: Wanted, at: float = START, before: Record | None = None) -> Record:
+    return replace(before or Record(one.cron_job), rejected=Rejection(fingerprint_of(one.monitor), at, "no such list"))
+
+
+TOMBSTONE = put(RUNNING, removed=START - 999.0, paused=True)
+SEVEN_HOURS, TEN_HOURS = 7 * 3600.0, 10 * 3600.0
+ABSENT = "left out"
+
+
+@dataclass(frozen=True)
+class Case:
+    """`paused` is None where there is to be no PUT; `more` is what the body has besides what is wanted."""
+
+    what: str
+    want: Wanted
+    record: Record | None
+    paused: bool | str | None
+    told: bool = False
+    looked_up: bool = False
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+CASES = [
+    Case("a new one", RUNNING, None, ABSENT, told=True),
+    Case("a new one of a suspended CronJob", SUSPENDED, None, True, told=True),
+    Case("as it was put", RUNNING, put(RUNNING), None),
+    Case("as it was put, suspended: a pause that a person has lifted stays lifted", SUSPENDED, put(SUSPENDED), None),
+    Case("edited: whatever a person has paused stays paused", EDITED, put(RUNNING), ABSENT),
+    Case("suspended since", SUSPENDED, put(RUNNING), True, looked_up=True),
+    Case("resumed since", RUNNING, put(SUSPENDED), False),
+    Case("resumed, and a person had paused it", RUNNING, put(SUSPENDED, paused=False), ABSENT),
+    Case("edited while suspended", wanted(suspended=True, note="new"), put(SUSPENDED), ABSENT),
+    Case("edited while suspended, and a person had paused it", wanted(suspended=True, note="new"),
+         put(SUSPENDED, paused=False), True, looked_up=True),
+    Case("back again", RUNNING, TOMBSTONE, False, told=True),
+    Case("back again, and a person had paused it", RUNNING, replace(TOMBSTONE, paused=False), ABSENT, told=True),
+    Case("back again, suspended", SUSPENDED, TOMBSTONE, ABSENT, told=True),
+    Case("rejected a moment ago", RUNNING, rejected(RUNNING, START - 60), None),
+    Case("rejected within six hours", RUNNING, rejected(RUNNING, START - 6 * 3600), None),
+    Case("rejected ten hours ago", RUNNING, rejected(RUNNING, START - TEN_HOURS), ABSENT, told=True),
+    Case("rejected at a time to come: the clock was wrong", RUNNING, rejected(RUNNING, START + 60), ABSENT, told=True),
+    Case("rejected, edited since", EDITED, rejected(RUNNING), ABSENT, told=True),
+    Case("rejected, suspended since", SUSPENDED, rejected(RUNNING), True, told=True),
+    Case("an edit was rejected", EDITED, rejected(EDITED, before=put(RUNNING)), None),
+    Case("an edit was rejected, and edited again", wanted(note="better"), rejected(EDITED, before=put(RUNNING)), ABSENT,
+         told=True),
+    Case("attributes are not wanted any more", RUNNING,
+         put(wanted(grace_seconds=5, notify=["ops"], note="x", group="g")), ABSENT, more={"grace_seconds": 60, "notify": ["default"], "note": None}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
+def test_what_is_put(case: Case) -> None:
+    records = {"backup": case.record} if case.record else {}
+    found = plan([case.want], records, POLICY, START, {})
+    if case.paused is None:
+        assert (found.puts, found.deletions) == ((), ())
+        return
+    (one,) = found.puts
+    body = dict(one.body)
+    assert body.pop("paused", ABSENT) == case.paused
+    assert body == {**case.want.monitor.attributes, **case.more}
+    assert (one.told, one.may_be_paused) == (case.told, case.looked_up)
+    assert one.record.rejected is None
+    after = plan([case.want], {"backup": one.record}, POLICY, START + TEN_HOURS, {})
+    assert replace(after, wanted={}) == Plan(), "what was put is put once"
+
+
+def test_what_was_rejected_is_not_all_tried_again_at_once() -> None:
+    many = [wanted(f"c{number}") for number in range(200)]
+    records = {one.monitor.key: rejected(one) for one in many}
+    assert 0 < len(plan(many, records, POLICY, START + SEVEN_HOURS, {}).puts) < 200
+    waits = plan(many, records, POLICY, START, {})
+    assert waits.puts == ()
+    assert waits.look_again is not None
+    assert len(plan(many, records, POLICY, START + waits.look_again, {}).puts) == 1
+
+
+def test_the_one_that_cronitor_has_already_is_settled_and_told_when_an_edit_that_it_rejected_is_taken_back() -> None:
+    found = plan([RUNNING], {"backup": rejected(EDITED, before=put(RUNNING))}, POLICY, START, {})
+    assert (found.puts, found.settled) == ((), (Settled("backup", put(RUNNING), told=True),))
+
+
+def test_a_cron_job_that_was_made_again_under_the_same_key_keeps_its_monitor() -> None:
+    again = wanted(uid="another")
+    found = plan([again], {"backup": put(RUNNING)}, POLICY, START, {})
+    assert (found.puts, found.settled, found.missing) == ((), (Settled("backup", put(again), told=True),), {})
+
+
+class TestShared:
+    OLD = wanted("old", key="k", created="2026-01-01T00:00:00Z", note="old")
+    NEW = wanted("new", key="k", created="2026-02-01T00:00:00Z", note="new")
+    TWIN = wanted("twin", key="k", uid="a-uid", created="2026-01-01T00:00:00Z", note="twin")
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    def test_the_oldest_counts_and_all_are_named(self, order: tuple[int, int]) -> None:
+        both = (self.OLD, self.NEW)
+        found = plan([both[number] for number in order], {}, POLICY, START, {})
+        assert [one.body["note"] for one in found.puts] == ["old"]
+        (shared,) = found.shared
+        assert [one.name for one in shared.cron_jobs] == ["old", "new"]
+
+    def test_of_two_of_the_same_moment_the_uid_decides(self) -> None:
+        found = plan([self.OLD, self.TWIN], {}, POLICY, START, {})
+        assert [one.body["note"] for one in found.puts] == ["twin"]
+
+    def test_when_the_oldest_goes_the_next_one_counts_and_nothing_is_removed(self) -> None:
+        found = plan([self.NEW], {"k": put(self.OLD)}, POLICY, START, {})
+        assert [one.body["note"] for one in found.puts] == ["new"]
+        assert (found.shared, found.missing) == ((), {})
+
+    def test_another_constellation_is_another(self) -> None:
+        two = plan([self.OLD, self.NEW], {}, POLICY, START, {}).shared[0]
+        three = plan([self.OLD, self.NEW, self.TWIN], {}, POLICY, START, {}).shared[0]
+        assert two.constellation != three.constellation
+
+
+class TestRemoval:
+    RECORDS = {"backup": put(RUNNING)}  # noqa: RUF012
+
+    def remove(self, on_remove: OnRemove, record: Record) -> Plan:
+        policy = replace(POLICY, on_remove=on_remove)
+        return plan([], {"backup": record}, policy, START, {"backup": START - 30.0})
+
+    def test_it_waits_for_a_tool_that_makes_the_cron_job_again(self) -> None:
+        first = plan([], self.RECORDS, POLICY, START, {})
+        assert (first.puts, first.missing, first.look_again) == ((), {"backup": START}, 30.0)
+        soon = plan([], self.RECORDS, POLICY, START + 29.0, first.missing)
+        assert (soon.puts, soon.look_again) == ((), 1.0)
+        back = plan([RUNNING], self.RECORDS, POLICY, START + 29.0, soon.missing)
+        assert (back.puts, back.missing) == ((), {})
+        assert len(plan([], self.RECORDS, POLICY, START + 30.0, soon.missing).puts) == 1
+
+    def test_paused(self) -> None:
+        (one,) = self.remove(OnRemove.PAUSE, put(RUNNING)).puts
+        assert one.body == {"type": "job", "key": "backup", "paused": True}
+        assert one.may_be_paused
+        assert one.record == put(RUNNING, paused=True, removed=START)
+
+    def test_what_we_have_paused_is_not_looked_up(self) -> None:
+        (one,) = self.remove(OnRemove.PAUSE, put(SUSPENDED)).puts
+        assert not one.may_be_paused
+
+    def test_kept(self) -> None:
+        found = self.remove(OnRemove.KEEP, put(SUSPENDED))
+        assert (found.puts, found.deletions) == ((), ())
+        assert found.settled == (Settled("backup", put(SUSPENDED, removed=START)),)
+
+    def test_deleted(self) -> None:
+        found = self.remove(OnRemove.DELETE, put(RUNNING))
+        assert (found.puts, found.deletions, found.settled) == ((), ("backup",), ())
+
+    @pytest.mark.parametrize("on_remove", list(OnRemove))
+    def test_what_was_never_put_is_never_touched(self, on_remove: OnRemove) -> None:
+        found = self.remove(on_remove, rejected(RUNNING))
+        assert (found.puts, found.deletions, found.settled) == ((), (), (Settled("backup", None),))
+
+    @pytest.mark.parametrize("on_remove", list(OnRemove))
+    def test_a_tombstone_is_left_alone_whatever_the_policy_is_now(self, on_remove: OnRemove) -> None:
+        assert self.remove(on_remove, TOMBSTONE) == Plan()
+
+    def test_what_came_back_and_was_rejected_is_paused_again(self) -> None:
+        assert len(self.remove(OnRemove.PAUSE, rejected(RUNNING, before=TOMBSTONE)).puts) == 1
+
+    def test_a_changed_key_is_a_new_monitor_and_the_old_one_is_removed(self) -> None:
+        found = plan([wanted(key="new")], self.RECORDS, POLICY, START, {"backup": START - 30.0})
+        assert [(one.key, one.told) for one in found.puts] == [("new", True), ("backup", False)]
+
+    def test_a_removal_that_cronitor_rejects_is_not_asked_for_again(self) -> None:
+        (one,) = self.remove(OnRemove.PAUSE, put(RUNNING)).puts
+        record = rejected_record(one, put(RUNNING), START, "no")
+        assert plan([], {"backup": record}, POLICY, START + TEN_HOURS, {}) == Plan()
+        assert not record.paused
+
+
+def test_a_batch_changes_few_shards_and_what_was_rejected_comes_after_the_others() -> None:
+    many = [wanted(f"c{number}") for number in range(400)]
+    records = {"c7": rejected(many[7], START - TEN_HOURS), "gone": put(wanted("gone"))}
+    found = plan(many, records, POLICY, START, {"gone": START - 60.0}).puts
+    assert [one.key for one in found[-2:]] == ["c7", "gone"]
+    shards = [shard_of(one.key) for one in found[:-2]]
+    assert shards == sorted(shards)
+
+
+def test_the_record_of_a_rejection_keeps_what_was_put_and_cuts_the_words() -> None:
+    (one,) = plan([EDITED], {"backup": put(RUNNING)}, POLICY, START, {}).puts
+    record = rejected_record(one, put(RUNNING), START, "w" * 999)
+    assert record.rejected is not None
+    assert len(record.rejected.words) == 200
+    assert replace(record, rejected=None) == put(RUNNING)
+    assert rejected_record(one, None, START, "w").cron_job == cron_job()

@@ -1,0 +1,88 @@
+"""Records of monitors read back, fit where they are kept, and survive what people do to them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.webhook.controller.monitor_scene import START, cron_job
+from webhook.controller.monitor_records import (
+    LONGEST_WORDS,
+    SHARDS,
+    TOMBSTONES_PER_SHARD,
+    CronJobReference,
+    Record,
+    Rejection,
+    fingerprint,
+    names_of,
+    read,
+    shard_of,
+    too_many,
+    write,
+)
+
+NAMES = names_of(("type", "key", "name", "schedule", "timezone", "tags", "notify", "platform", "metadata", "note"))
+PUT = Record(cron_job(), "0123456789abcdef", NAMES)
+RECORDS = {
+    "put": PUT,
+    "paused": Record(cron_job("ü"), "f", ("name",), paused=True),
+    "rejected": Record(cron_job(), rejected=Rejection("f", START, 'no such list "ops"')),
+    "tombstone": Record(cron_job(), "f", NAMES, removed=START),
+    "shared": Record(cron_job(), "f", shared="s"),
+    'key "of" a person ✓': PUT,
+}
+
+
+def test_what_is_written_reads_back() -> None:
+    assert read(write(RECORDS)) == RECORDS
+
+
+def test_the_same_records_are_the_same_text_whatever_their_order() -> None:
+    assert write(RECORDS) == write(dict(reversed(RECORDS.items())))
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "7", "null", "{}", '{"monitors":7}', "[" * 100_000, 7], ids=str)
+def test_a_shard_that_cannot_be_read_holds_nothing(text: Any) -> None:
+    assert read(text) == {}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        None, 7, "x", [], {}, {"cronJob": None}, {"cronJob": ["shop", "backup"]},
+        {"cronJob": ["shop", "backup", "uid"], "removed": "yesterday"},
+        {"cronJob": ["shop", "backup", "uid"], "removed": 1e999},
+        {"cronJob": ["shop", "backup", "uid"], "rejected": "x"},
+        {"cronJob": ["shop", "backup", "uid"], "rejected": ["f", None, "words"]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_record_that_cannot_be_read_counts_as_absent_and_the_others_stay(broken: Any) -> None:
+    document = json.loads(write(RECORDS))
+    document["monitors"]["broken"] = broken
+    assert read(json.dumps(document)) == RECORDS
+
+
+def test_10_000_monitors_stay_far_below_what_a_config_map_takes() -> None:
+    words = "x" * LONGEST_WORDS
+    shards: list[dict[str, Record]] = [{} for _ in range(SHARDS)]
+    for number in range(10_000):
+        owner = CronJobReference("n" * 40, f"cron-job-{number:043}", f"{number:036}")
+        key = fingerprint(number) * 2 + "12345678"
+        shards[shard_of(key)][key] = Record(owner, "f" * 16, NAMES, True, Rejection("f" * 16, START + 0.123, words))
+    sizes = [len(write(shard).encode()) for shard in shards]
+    assert max(sizes) < 450_000, "even with all of them rejected"
+    usual = {key: PUT for shard in shards for key in shard}
+    assert len(write(usual).encode()) / len(usual) < 250
+
+
+def test_only_the_newest_tombstones_of_a_shard_are_kept() -> None:
+    keys = [key for key in (f"key-{number}" for number in range(20_000)) if shard_of(key) == 3]
+    records = {key: Record(cron_job(), "f", removed=float(number)) for number, key in enumerate(keys)}
+    records |= {f"live-{number}": PUT for number in range(5000)}
+    assert sorted(too_many(records)) == sorted(keys[:-TOMBSTONES_PER_SHARD])
+
+
+def test_a_fingerprint_is_of_the_content_and_not_of_its_order() -> None:
+    assert fingerprint({"a": 1, "b": ["x"]}) == fingerprint({"b": ["x"], "a": 1})
+    assert len({fingerprint(one) for one in ({"a": 1}, {"a": "1"}, {"a": None}, {}, {"a": [1]})}) == 5

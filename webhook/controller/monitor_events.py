@@ -1,0 +1,91 @@
+"""What people are told of their monitors: Events on the CronJobs, in these words."""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Protocol
+
+from webhook.controller.events import EventRecorder
+from webhook.controller.monitor_plan import Shared
+from webhook.controller.monitor_records import CronJobReference
+from webhook.errors import KeyRefused
+
+SHOWN_CRON_JOBS = 10
+
+
+class Tell(Protocol):
+    """Tells one Event on a CronJob."""
+
+    def __call__(self, cron_job: CronJobReference, reason: str, message: str, *, warning: bool = False) -> None: ...
+
+
+def events_on_cron_jobs(recorder: EventRecorder) -> Tell:
+    def tell(cron_job: CronJobReference, reason: str, message: str, *, warning: bool = False) -> None:
+        recorder.tell("CronJob", {"metadata": cron_job._asdict()}, reason, message, warning=warning)
+
+    return tell
+
+
+class Told:
+    """Events that wait to be told, warnings first: each is a request, and monitors are more urgent."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._warnings: deque[tuple[CronJobReference, str, str]] = deque()
+        self._others: deque[tuple[CronJobReference, str, str]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._warnings) + len(self._others)
+
+    def synced(self, cron_job: CronJobReference, key: str) -> None:
+        self._others.append((cron_job, "MonitorSynced", f"Cronitor has the monitor {key} for this CronJob"))
+
+    def rejected(self, cron_job: CronJobReference, key: str, words: str) -> None:
+        message = f"Cronitor rejects the monitor {key}: {words or 'it does not say why'}"
+        self._warnings.append((cron_job, "MonitorRejected", message))
+
+    def refused(self, cron_job: CronJobReference, message: str) -> None:
+        self._warnings.append((cron_job, "KeyRefused", message))
+
+    def shared(self, found: Shared) -> None:
+        oldest, *others = found.cron_jobs
+        names = ", ".join(f"{one.namespace}/{one.name}" for one in found.cron_jobs[:SHOWN_CRON_JOBS])
+        more = len(found.cron_jobs) - SHOWN_CRON_JOBS
+        message = (
+            f"{len(found.cron_jobs)} CronJobs share the monitor {found.key}: {names}"
+            f"{f' and {more} more' if more > 0 else ''}. All of them report to it; schedule and settings are those of "
+            f"the oldest, {oldest.namespace}/{oldest.name}"
+        )
+        self._warnings.extend((one, "KeyShared", message) for one in (oldest, *others))
+
+    def tell_next(self) -> None:
+        cron_job, reason, message = (self._warnings or self._others).popleft()
+        warning = reason != "MonitorSynced"
+        self._tell(cron_job, reason, message, warning=warning)
+
+
+class ProblemTeller:
+    """`AnnotationIgnored`, once for each text while it stands."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._known: dict[str, frozenset[str]] = {}
+
+    def tell_problems(self, cron_job: CronJobReference, problems: Iterable[object]) -> None:
+        """Tell what is new among the problems that a CronJob's annotations have now; none at all forgets it."""
+        texts = {str(problem): None for problem in problems}
+        known = self._known.pop(cron_job.uid, frozenset())
+        if texts:
+            self._known[cron_job.uid] = frozenset(texts)
+        for text in texts:
+            if text not in known:
+                self._tell(cron_job, "AnnotationIgnored", text, warning=True)
+
+
+def refusal(error: KeyRefused) -> str:
+    """Why no monitor can be put, for people."""
+    said = f"{error.status}: {error.words}" if error.words else str(error.status)
+    if error.telemetry_only:
+        why = "it has no right to monitors, as a telemetry key has none: credentials.apiKey has to be an SDK key"
+    else:
+        why = "it is not known there: see credentials.apiKey"
+    return f"Cronitor refuses the API key for monitors ({said}); {why}"

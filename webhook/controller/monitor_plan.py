@@ -1,0 +1,270 @@
+"""From the monitors that are wanted and what was put last to what is to be asked of Cronitor now. Pure.
+
+| a monitor | and | then |
+|---|---|---|
+| is wanted | never put, changed, or its tombstone is there | put |
+| | as it was put last | nothing, also after a restart |
+| | rejected by Cronitor, and unchanged since | nothing, but once in some hours |
+| its CronJob is suspended | we have not paused it | put with `paused: true`, if nobody else has paused it |
+| | we have | put without `paused`, if it has changed at all: a pause that a person lifts stays lifted |
+| its CronJob is not suspended | we have paused it | put with `paused: false` |
+| | a person has paused it | without `paused` |
+| nobody wants it any more | we have put it, some seconds have passed | `monitors.onRemove`: paused, kept, deleted |
+| | we have not | never touched |
+| two CronJobs want its key | | that of the older one counts |
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from webhook.controller.monitor import Monitor
+from webhook.controller.monitor_records import (
+    LONGEST_WORDS,
+    CronJobReference,
+    Record,
+    Rejection,
+    fingerprint,
+    names_of,
+    shard_of,
+)
+
+REMOVAL_PATIENCE_SECONDS = 30.0
+"""A tool that deletes a CronJob and makes it again is done by then."""
+
+REJECTED_AGAIN_SECONDS = 6 * 3600.0
+"""What was rejected may pass later, as when a notification list has been made since. Up to half as much is added."""
+
+MONITOR_TYPE = "job"
+
+Body = Mapping[str, Any]
+
+
+class OnRemove(Enum):
+    """What becomes of a monitor that is no longer wanted: `monitors.onRemove`."""
+
+    PAUSE = "pause"
+    KEEP = "keep"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One monitored CronJob: its `creationTimestamp` and the monitor that it wants."""
+
+    cron_job: CronJobReference
+    created: str
+    monitor: Monitor
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`resets` are the values that take back attributes which were put and are not wanted any more."""
+
+    on_remove: OnRemove = OnRemove.PAUSE
+    resets: Mapping[str, Any] = field(default_factory=dict)
+    patience_seconds: float = REMOVAL_PATIENCE_SECONDS
+    rejected_again_seconds: float = REJECTED_AGAIN_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """An entry of `PUT /monitors`, and the record of it once Cronitor has taken it.
+
+    `wanted` is its fingerprint; empty where it only pauses what is no longer wanted. `told` is false where its CronJob
+    knows already that it has a monitor. `may_be_paused`: a person may have paused it, which is to be looked up first.
+    """
+
+    key: str
+    body: Body
+    record: Record
+    wanted: str = ""
+    told: bool = False
+    may_be_paused: bool = False
+
+    def without_pause(self) -> "Put":
+        """The same for a monitor that somebody else has paused: his pause is not ours to lift one day."""
+        body = {name: value for name, value in self.body.items() if name != "paused"}
+        return replace(self, body=body, record=replace(self.record, paused=False), may_be_paused=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A record that changes with no request; None: it is dropped. `told`: its CronJob is yet to hear of its monitor."""
+
+    key: str
+    record: Record | None
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """CronJobs with one key, oldest first; `constellation` is another one when they are others."""
+
+    key: str
+    cron_jobs: tuple[CronJobReference, ...]
+
+    @property
+    def constellation(self) -> str:
+        return fingerprint([cron_job.uid for cron_job in self.cron_jobs])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do. `wanted`: fingerprints by key; `missing`: since when what is to be removed has been; Unix seconds.
+
+    `look_again`: seconds after which there is more to do though nothing changes.
+    """
+
+    puts: tuple[Put, ...] = ()
+    deletions: tuple[str, ...] = ()
+    settled: tuple[Settled, ...] = ()
+    shared: tuple[Shared, ...] = ()
+    wanted: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, float] = field(default_factory=dict)
+    look_again: float | None = None
+
+
+def plan(
+    wanted: Iterable[Wanted], records: Mapping[str, Record], policy: Policy, now: float, missing: Mapping[str, float]
+) -> Plan:
+    """What to do at `now`; `missing` is that of the plan before, empty at first."""
+    planning = _Planning(policy, now)
+    by_key: dict[str, list[Wanted]] = {}
+    for one in wanted:
+        by_key.setdefault(one.monitor.key, []).append(one)
+    shared, fingerprints = [], {}
+    for key, ones in by_key.items():
+        if len(ones) > 1:
+            ones.sort(key=lambda one: (one.created, one.cron_job.uid))
+            shared.append(Shared(key, tuple(one.cron_job for one in ones)))
+        fingerprints[key] = fingerprint_of(ones[0].monitor)
+        planning.keep(ones[0], records.get(key), fingerprints[key])
+    gone = {key: record for key, record in records.items() if key not in by_key and not _is_done_with(record)}
+    still_missing = {key: min(missing.get(key, now), now) for key in gone}
+    for key, record in gone.items():
+        planning.remove(key, record, still_missing[key])
+    return Plan(
+        tuple(planning.ordered_puts()),
+        tuple(planning.deletions),
+        tuple(planning.settled),
+        tuple(shared),
+        fingerprints,
+        still_missing,
+        min(planning.waits, default=None),
+    )
+
+
+def fingerprint_of(monitor: Monitor) -> str:
+    return fingerprint([dict(monitor.attributes), monitor.suspended])
+
+
+def rejected_record(put: Put, previous: Record | None, now: float, words: str) -> Record:
+    """The record of a put that Cronitor rejected: what was put last is still what it has."""
+    if not put.wanted:  # it was to be paused: that is not asked for again
+        return replace(put.record, paused=bool(previous and previous.paused))
+    before = previous or Record(put.record.cron_job)
+    rejection = Rejection(put.wanted, now, words[:LONGEST_WORDS])
+    return replace(before, cron_job=put.record.cron_job, rejected=rejection)
+
+
+class _Planning:
+    """Collects what is to be done."""
+
+    def __init__(self, policy: Policy, now: float) -> None:
+        self._policy, self._now = policy, now
+        self._puts: list[tuple[bool, Put]] = []
+        self.deletions: list[str] = []
+        self.settled: list[Settled] = []
+        self.waits: list[float] = []
+
+    def ordered_puts(self) -> list[Put]:
+        """What is wanted first, what was rejected before among its like; by shard, so that a batch changes few."""
+
+        def order(entry: tuple[bool, Put]) -> tuple[bool, bool, int, str]:
+            rejected_before, put = entry
+            return not put.wanted, rejected_before, shard_of(put.key), put.key
+
+        return [put for _, put in sorted(self._puts, key=order)]
+
+    def keep(self, wanted: Wanted, record: Record | None, wanted_fingerprint: str) -> None:
+        """The monitor as its CronJob wants it."""
+        key, monitor = wanted.monitor.key, wanted.monitor
+        if record is not None and not self._is_to_be_put(wanted, record, wanted_fingerprint):
+            told = record.cron_job.uid != wanted.cron_job.uid or record.rejected is not None
+            settled = replace(record, cron_job=wanted.cron_job, rejected=None)
+            if _is_put(monitor, record, wanted_fingerprint) and settled != record:
+                self.settled.append(Settled(key, settled, told))
+            return
+        before = record or Record(wanted.cron_job)
+        body = dict(monitor.attributes)
+        for name in (set(before.attributes) - body.keys()) & self._policy.resets.keys():
+            body[name] = self._policy.resets[name]
+        paused = before.paused
+        if monitor.suspended != before.paused:
+            paused = body["paused"] = monitor.suspended
+        put = replace(
+            before,
+            cron_job=wanted.cron_job,
+            fingerprint=wanted_fingerprint,
+            attributes=names_of(monitor.attributes),
+            paused=paused,
+            rejected=None,
+            removed=None,
+        )
+        was_rejected, pauses = before.rejected is not None, paused and not before.paused
+        is_new = not before.was_put or before.removed is not None or before.cron_job.uid != wanted.cron_job.uid
+        may_be_paused = before.was_put and pauses
+        self._puts.append(
+            (was_rejected, Put(key, body, put, wanted_fingerprint, is_new or was_rejected, may_be_paused))
+        )
+
+    def remove(self, key: str, record: Record, since: float) -> None:
+        """A monitor that nobody wants any more."""
+        if (wait := since + self._policy.patience_seconds - self._now) > 0:
+            self.waits.append(wait)
+            return
+        if not record.was_put:
+            self.settled.append(Settled(key, None))
+            return
+        tombstone = replace(record, removed=self._now, rejected=None, shared="")
+        match self._policy.on_remove:
+            case OnRemove.PAUSE:
+                body = {"type": MONITOR_TYPE, "key": key, "paused": True}
+                put = Put(key, body, replace(tombstone, paused=True), may_be_paused=not record.paused)
+                self._puts.append((False, put))
+            case OnRemove.KEEP:
+                self.settled.append(Settled(key, tombstone))
+            case OnRemove.DELETE:
+                self.deletions.append(key)
+
+    def _is_to_be_put(self, wanted: Wanted, record: Record, wanted_fingerprint: str) -> bool:
+        if _is_put(wanted.monitor, record, wanted_fingerprint):
+            return False
+        if record.rejected is None or record.rejected.fingerprint != wanted_fingerprint:
+            return True
+        if record.cron_job.uid != wanted.cron_job.uid:
+            return True  # nobody has told this one
+        again = record.rejected.at + self._policy.rejected_again_seconds * (1 + _share(wanted.monitor.key) / 2)
+        if record.rejected.at <= self._now < again:
+            self.waits.append(again - self._now)
+            return False
+        return True
+
+
+def _is_put(monitor: Monitor, record: Record, wanted_fingerprint: str) -> bool:
+    """Whether Cronitor has it as it is wanted, but for what people have changed there."""
+    needs_resuming = record.paused and not monitor.suspended
+    return record.removed is None and record.fingerprint == wanted_fingerprint and not needs_resuming
+
+
+def _is_done_with(record: Record) -> bool:
+    """A tombstone; but what came back and was rejected then may have been resumed for all that."""
+    return record.removed is not None and record.rejected is None
+
+
+def _share(key: str) -> float:
+    """From 0 to 1, another for each key: what was rejected together does not come again together."""
+    return int.from_bytes(hashlib.sha256(key.encode(errors="surrogatepass")).digest()[4:8]) / 2**32

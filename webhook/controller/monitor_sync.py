@@ -1,0 +1,263 @@
+"""Keeps the monitors at Cronitor as the CronJobs want them. One reconciler with one key: never beside itself."""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from webhook import metrics
+from webhook.clients.cronitor import BATCH_SIZE
+from webhook.controller.monitor_batches import batches, deliver
+from webhook.controller.monitor_events import Tell, Told, refusal
+from webhook.controller.monitor_plan import Plan, Policy, Put, Settled, Wanted, plan, rejected_record
+from webhook.controller.monitor_records import Record, too_many
+from webhook.controller.monitor_requests import CountedMonitors, DryRunMonitors, Monitors
+from webhook.controller.queue import Key
+from webhook.errors import CronitorError, KeyRefused, MonitorsRejected, TooManyRequests
+
+ROUND_SECONDS = 5.0
+"""After so long what is left is planned anew: the newest state wins."""
+
+TELLING_SECONDS = 1.0
+KEY_REFUSED_SECONDS = 300.0
+LONGEST_RETRY_AFTER_SECONDS = 600.0
+FIRST_RETRY_SECONDS = 1.0
+SLOWEST_RETRY_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Records(Protocol):
+    """Where records are kept, as `webhook/controller/monitor_store.py` does."""
+
+    def load(self) -> dict[str, Record]: ...
+    def write(self, records: Mapping[str, Record], changed: Iterable[str] = ()) -> None: ...
+
+
+class MonitorSync:
+    """`wanted` gives every monitored CronJob with its monitor. What it does not give is removed: while the caches are
+    not filled it is not to be asked, or has to raise. With `dry_run` nothing is sent, recorded or told as done.
+    """
+
+    def __init__(
+        self,
+        wanted: Callable[[], Iterable[Wanted]],
+        store: Records,
+        client: Monitors,
+        tell: Tell,
+        policy: Policy,
+        *,
+        dry_run: bool = False,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._wanted, self._store, self._policy, self._dry_run = wanted, store, policy, dry_run
+        self._client = DryRunMonitors() if dry_run else CountedMonitors(client, self._worked, now)
+        self._told = Told(tell)
+        self._now, self._clock, self._jitter = now, clock, jitter
+        self._known: dict[str, Record] | None = None
+        self._missing: Mapping[str, float] = {}
+        self._not_before, self._failures, self._refusal = float("-inf"), 0, ""
+
+    def detail(self) -> str:
+        """What people should know of it, for `/readyz`; empty where all is well."""
+        return self._refusal
+
+    def reconcile(self, key: Key) -> float | None:
+        """Bring Cronitor to what is wanted. A pause that Cronitor asks for is kept here: no change cuts it short.
+
+        Raises KubeError where records cannot be read or written.
+        """
+        self._write(())  # what could not be written before comes first
+        wait: float | None = self._not_before - self._clock()
+        if wait is not None and wait <= 0:
+            planned = plan(self._wanted(), self._records, self._policy, self._now(), self._missing)
+            self._missing = planned.missing
+            wait = self._applied(planned)
+            self._count(planned)
+        return 0.0 if self._tell_some() else wait
+
+    @property
+    def _records(self) -> dict[str, Record]:
+        if self._known is None:
+            self._known = self._store.load()
+        return self._known
+
+    def _applied(self, planned: Plan) -> float | None:
+        """Seconds after which there is more to do, or None."""
+        try:
+            done = self._apply(planned)
+        except KeyRefused as error:
+            return self._postpone(KEY_REFUSED_SECONDS, error)
+        except CronitorError as error:
+            self._failures += 1
+            return self._postpone(self._back_off(error), error)
+        return planned.look_again if done else 0.0
+
+    def _back_off(self, error: CronitorError) -> float:
+        if isinstance(error, TooManyRequests) and error.retry_after > 0:
+            # Something on top: other clusters wait for the same moment.
+            return min(error.retry_after, LONGEST_RETRY_AFTER_SECONDS) + self._jitter(0.0, FIRST_RETRY_SECONDS)
+        longest = min(SLOWEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures, 10))
+        return self._jitter(FIRST_RETRY_SECONDS / 2, longest)
+
+    def _postpone(self, seconds: float, error: CronitorError) -> float:
+        self._not_before = self._clock() + seconds
+        log.warning("monitors_postponed", extra={"error": str(error), "next_seconds": round(seconds, 1)})
+        return seconds
+
+    def _apply(self, planned: Plan) -> bool:
+        """Do what is planned, for a while; whether that was all."""
+        until = self._clock() + ROUND_SECONDS
+        self._settle(planned.settled)
+        for batch in batches(planned.puts, BATCH_SIZE):
+            if self._clock() >= until:
+                return False
+            self._deliver(batch)
+        for key in planned.deletions:
+            if self._clock() >= until:
+                return False
+            self._delete(key)
+        self._tell_shared(planned)
+        self._settle(Settled(key, None) for key in too_many(self._records))
+        return True
+
+    def _settle(self, settled: Iterable[Settled]) -> None:
+        changed = []
+        for one in settled:
+            self._record(one.key, one.record)
+            changed.append(one.key)
+            if one.told and one.record is not None:
+                self._tell_synced(one.record, one.key)
+        self._write(changed)
+
+    def _deliver(self, batch: Sequence[Put]) -> None:
+        """Put a batch, and write down what has come of it even where it ends in an error."""
+        to_send: list[Put] = []
+        paused_already: list[Settled] = []
+        for put in self._leaving_pauses_of_others(batch):
+            if put.wanted or "paused" in put.body:
+                to_send.append(put)
+            else:
+                paused_already.append(Settled(put.key, put.record))
+        self._settle(paused_already)
+        if not to_send:
+            return
+        changed: list[str] = []
+        try:
+            for outcome in deliver(to_send, lambda some: self._client.put([put.body for put in some])):
+                for put in outcome.puts:
+                    self._take(put, outcome.rejected)
+                    changed.append(put.key)
+        except KeyRefused as error:
+            self._refused(error, batch)
+            raise
+        finally:
+            self._write(changed)
+
+    def _leaving_pauses_of_others(self, batch: Sequence[Put]) -> list[Put]:
+        """Looks up what a person may have paused. Where that fails nobody has: a pause too many is the lesser evil."""
+        puts, lookup = [], True
+        for put in batch:
+            paused = False
+            if put.may_be_paused and lookup:
+                try:
+                    paused = self._client.is_paused(put.key)
+                except CronitorError as error:
+                    log.info("pause_not_looked_up", extra={"monitor": put.key, "error": str(error)})
+                    lookup = False
+            puts.append(put.without_pause() if paused else put)
+        return puts
+
+    def _delete(self, key: str) -> None:
+        try:
+            self._client.delete(key)
+        except MonitorsRejected as error:  # it is not asked for again
+            log.warning("monitor_not_deleted", extra={"monitor": key, "error": str(error)})
+        except KeyRefused as error:
+            self._refused(error)
+            raise
+        self._settle([Settled(key, None)])
+
+    def _take(self, put: Put, rejected: MonitorsRejected | None) -> None:
+        if rejected is not None:
+            self._reject(put, rejected.words)
+            return
+        self._record(put.key, put.record)
+        if put.told:
+            self._tell_synced(put.record, put.key)
+
+    def _reject(self, put: Put, words: str) -> None:
+        log.warning("monitor_rejected", extra={"monitor": put.key, "error": words})
+        previous = self._records.get(put.key)
+        record = rejected_record(put, previous, self._now(), words)
+        if put.wanted and previous is not None and previous.was_put and "paused" in put.body:
+            record = replace(record, paused=self._pause_alone(put, previous))
+        self._record(put.key, record)
+        if record.rejected is not None and not record.repeats_rejection(previous):
+            self._told.rejected(record.cron_job, put.key, words)
+
+    def _pause_alone(self, put: Put, previous: Record) -> bool:
+        """Whether a monitor whose other attributes were rejected is paused by us now: that much can be done."""
+        try:
+            self._client.put([{name: put.body[name] for name in ("type", "key", "paused")}])
+        except MonitorsRejected:
+            return previous.paused
+        return put.record.paused
+
+    def _worked(self) -> None:
+        self._failures, self._refusal = 0, ""
+        metrics.api_key_valid.set(1)
+
+    def _refused(self, error: KeyRefused, batch: Sequence[Put] = ()) -> None:
+        """Say it once, and not with each try."""
+        if (text := refusal(error)) == self._refusal:
+            return
+        self._refusal = text
+        log.error("api_key_refused", extra={"detail": text})
+        for put in batch:
+            if put.wanted:
+                self._told.refused(put.record.cron_job, text)
+
+    def _record(self, key: str, record: Record | None) -> None:
+        if record is None:
+            self._records.pop(key, None)
+        else:
+            self._records[key] = record
+
+    def _write(self, changed: Iterable[str]) -> None:
+        if not self._dry_run:
+            self._store.write(self._records, changed)
+
+    def _tell_shared(self, planned: Plan) -> None:
+        """Tell CronJobs that share a key, once while they are the same ones."""
+        constellations = {one.key: one.constellation for one in planned.shared}
+        known = {key: record.shared for key, record in self._records.items() if record.shared}
+        for one in planned.shared:
+            if one.constellation != known.get(one.key):
+                self._told.shared(one)
+        self._settle(
+            Settled(key, replace(record, shared=constellations.get(key, "")))
+            for key in constellations.keys() | known.keys()
+            if (record := self._records.get(key)) and record.shared != constellations.get(key, "")
+        )
+
+    def _tell_synced(self, record: Record, key: str) -> None:
+        if not self._dry_run:
+            self._told.synced(record.cron_job, key)
+
+    def _tell_some(self) -> bool:
+        """Tell some of the Events that wait; whether there are more."""
+        until = self._clock() + TELLING_SECONDS
+        while len(self._told) and self._clock() < until:
+            self._told.tell_next()
+        return len(self._told) > 0
+
+    def _count(self, planned: Plan) -> None:
+        records = [(wanted, one) for key, wanted in planned.wanted.items() if (one := self._records.get(key))]
+        metrics.monitors_desired.set(len(planned.wanted))
+        metrics.monitors_synced.set(sum(one.fingerprint == wanted and one.removed is None for wanted, one in records))
+        metrics.monitors_rejected.set(sum(one.rejected is not None for _, one in records))
