@@ -6,7 +6,7 @@ Nothing here looks at more than what a change concerns: clusters have thousands 
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from webhook import metrics, state, workloads
@@ -16,6 +16,9 @@ from webhook.clients.lease import Earlier
 from webhook.controller import outbox, plan
 from webhook.controller.job_index import JobIndex
 from webhook.controller.marks import Absence
+from webhook.controller.monitor_requests import Monitors
+from webhook.controller.monitoring import Monitoring
+from webhook.controller.namespace_keys import NamespaceKeys
 from webhook.controller.namespaces import NamespaceCaches, NamespaceKeeper
 from webhook.controller.objects import OwnedObjects
 from webhook.controller.opener import RunOpener
@@ -55,6 +58,8 @@ class Controller:
         wanted: plan.Wanted,
         objects: OwnedObjects,
         telemetry: Telemetry,
+        monitors: Monitors,
+        keys: NamespaceKeys,
         others: Mapping[str, Reconciler],
     ) -> None:
         self._settings, self._others = settings, others
@@ -64,7 +69,8 @@ class Controller:
         self._caches = _namespace_caches(kube, wanted.name)
         self._state = Informer(kube, named("configmaps", settings.namespace, settings.names.state_config_map))
         self._index = JobIndex(self._jobs)
-        self._keeper = NamespaceKeeper(kube, objects, self._caches, settings, wanted)
+        self._keys = keys
+        self._keeper = NamespaceKeeper(kube, objects, self._caches, settings, wanted, keys.of)
         self._protection = Protection(
             kube,
             settings,
@@ -76,6 +82,17 @@ class Controller:
         )
         levels = Levels(settings.default_options, self._keeper.annotations)
         opener = RunOpener(self._cron_jobs, self._keeper, levels, cluster_name=settings.cluster_name)
+        self._monitoring = Monitoring(
+            kube,
+            settings,
+            cron_jobs=self._cron_jobs,
+            namespaces=self._keeper,
+            levels=levels,
+            objects=objects,
+            owner_uid=wanted.owner_uid,
+            client=monitors,
+            add=self._add,
+        )
         self._book = RunBook(
             self._jobs,
             self._caches.pods,
@@ -94,6 +111,7 @@ class Controller:
                 "state": publisher,
                 "job": self._runs,
                 **self._protection.reconcilers,
+                **self._monitoring.reconcilers,
                 **others,
             }
         )
@@ -123,10 +141,16 @@ class Controller:
         known = self._state.get(self._settings.namespace, self._settings.names.state_config_map)
         for key in self._protection.lead(state.read(known)):
             self.queue.add(key)
+        for key in self._monitoring.lead():
+            self.queue.add(key)
         for kind in ("state", *self._others):
             self.queue.add(Key(kind))
         self.queue.start(THREADS)
         self._outbox.queue.start(outbox.THREADS)
+
+    def details(self) -> dict[str, Callable[[], str]]:
+        """What people should know, by what it concerns; '' where all is well."""
+        return {"monitors": self._monitoring.detail}
 
     def noted_until(self) -> float | None:
         """Up to when (Unix seconds) nothing has happened to a Job that another leader would still have to note."""
@@ -169,12 +193,13 @@ class Controller:
             caches.pods,
             self._state,
             *self._protection.informers,
+            *self._keys.informers,
         )
 
     def _feed_queue(self) -> None:
         caches = self._caches
         caches.namespaces.on_change(lambda _kind, found: self._label_changed(found["metadata"]["name"]))
-        for informer in (caches.service_accounts, caches.role_bindings, caches.secrets):
+        for informer in (caches.service_accounts, caches.role_bindings, caches.secrets, *self._keys.informers):
             informer.on_change(lambda _kind, found: self._object_changed(found["metadata"]["namespace"]))
         self._state.on_change(lambda _kind, _found: self._add(Key("state"), SETTLE_SECONDS))
         self._jobs.on_change(lambda _kind, job: self._add(_job_key(job)))
@@ -191,6 +216,7 @@ class Controller:
 
     def _label_changed(self, namespace: str) -> None:
         self._object_changed(namespace)
+        self._monitoring.namespace_changed(namespace)
         for name in self._index.in_namespace(namespace):
             self._book.consider(namespace, name)
             self._add(Key("job", namespace, name), SETTLE_SECONDS)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from webhook import logs
-from webhook.clients.informer import Informer
+from webhook.clients.informer import Informer, Source
+from webhook.clients.kube import KubeClient
 from webhook.controller.plan import secret_text
 
 ENTRY = "telemetry-key"
@@ -48,6 +49,14 @@ class NamespaceKeys:
             log.warning(
                 "namespace_key_unusable", extra={"namespace": metadata["namespace"], "secret": metadata["name"]}
             )
+
+
+def of_namespaces(kube: KubeClient, name: str) -> NamespaceKeys:
+    """Those in Secrets of this name; of none where it is ''."""
+    if not name:
+        return NamespaceKeys(None, name)
+    source = Source("namespacekeys", "/api/v1/secrets", field_selector=f"metadata.name={name}")
+    return NamespaceKeys(Informer(kube, source), name)
 
 
 def _key(secret: Mapping[str, Any]) -> str:

@@ -17,8 +17,9 @@ from webhook.clients.cronitor import MonitorsClient
 from webhook.clients.kube import KubeClient, configuration
 from webhook.clients.lease import OwnedLeaseLock, lead
 from webhook.clients.telemetry import TelemetryClient
-from webhook.controller import credentials, plan
+from webhook.controller import credentials, namespace_keys, plan
 from webhook.controller.loop import Controller
+from webhook.controller.namespace_keys import NamespaceKeys
 from webhook.controller.objects import OwnedObjects
 from webhook.controller.outbox import DryRun, Telemetry
 from webhook.controller.queue import Reconciler
@@ -48,8 +49,10 @@ def run(settings: Settings) -> int:
     )
     objects = OwnedObjects(kube, owner_path, owner_uid, lambda: _exit("owner_changed"))
     others: dict[str, Reconciler] = {"key": credentials.KeyCheck(monitors), "files": files}
-    controller = Controller(kube, settings, wanted, objects, _telemetry(settings, keys), others)
-    health.serve(settings.controller_health_port, {"caches": lambda: controller.synced})
+    own_keys = namespace_keys.of_namespaces(kube, settings.namespace_secret)
+    telemetry = _telemetry(settings, keys, own_keys)
+    controller = Controller(kube, settings, wanted, objects, telemetry, monitors, own_keys, others)
+    health.serve(settings.controller_health_port, {"caches": lambda: controller.synced}, controller.details())
     lock = OwnedLeaseLock(
         settings.names.lease,
         settings.namespace,
@@ -65,10 +68,11 @@ def run(settings: Settings) -> int:
     return 1
 
 
-def _telemetry(settings: Settings, keys: credentials.Credentials) -> Telemetry:
+def _telemetry(settings: Settings, keys: credentials.Credentials, own_keys: NamespaceKeys) -> Telemetry:
     if settings.dry_run:
         return DryRun()
-    return TelemetryClient(settings.telemetry_url, keys.telemetry_key, EXTRA_CA if EXTRA_CA.is_file() else None)
+    ca_file = EXTRA_CA if EXTRA_CA.is_file() else None
+    return TelemetryClient(settings.telemetry_url, keys.telemetry_key, ca_file, key_of=own_keys.of)
 
 
 def _monitors(settings: Settings, keys: credentials.Credentials) -> MonitorsClient:

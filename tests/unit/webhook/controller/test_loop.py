@@ -1,5 +1,6 @@
 """The whole loop over a running API server: what changes is followed by what must follow, and only by who leads."""
 
+import base64
 import queue
 import time
 from collections.abc import Callable, Iterator
@@ -10,11 +11,14 @@ import pytest
 from tests.unit.webhook.api_server import PATIENCE, ApiServer
 from tests.unit.webhook.api_store import target_of
 from tests.unit.webhook.controller.conftest import LABELLED, OWNER, SETTINGS, WANTED, Telemetry
+from tests.unit.webhook.controller.monitor_scene import Cronitor
 from tests.unit.webhook.objects import container_status, cron_job, job, owned_by, pod, running
 from webhook import run_mark, state
 from webhook.clients.kube import KubeClient
 from webhook.clients.lease import Earlier
+from webhook.controller import plan
 from webhook.controller.loop import Controller
+from webhook.controller.namespace_keys import of_namespaces
 from webhook.controller.objects import OwnedObjects
 from webhook.controller.queue import Key
 from webhook.run_mark import RunMark
@@ -26,6 +30,7 @@ SECRET = f"{SHOP}/secrets/cronitor-sidecar"
 CONFIG_MAP = "/api/v1/namespaces/cronitor/configmaps/release-state"
 JOB = "/apis/batch/v1/namespaces/shop/jobs/backup-1"
 CRON_JOB = "/apis/batch/v1/namespaces/shop/cronjobs/backup"
+KEY_SECRET = "cronitor-key"
 POD = f"{SHOP}/pods/backup-1-x"
 
 
@@ -46,7 +51,10 @@ class Replica:
         self.other = Once()
         api.put(OWNER, {"metadata": {"uid": WANTED.owner_uid}})
         objects = OwnedObjects(kube, OWNER, WANTED.owner_uid, lambda: None)
-        self.controller = Controller(kube, SETTINGS, WANTED, objects, Telemetry(), {"key": self.other})
+        self.cronitor = Cronitor()
+        keys = of_namespaces(kube, KEY_SECRET)
+        others = {"key": self.other}
+        self.controller = Controller(kube, SETTINGS, WANTED, objects, Telemetry(), self.cronitor, keys, others)
 
     def start(self) -> None:
         self.controller.start_caches()
@@ -136,6 +144,57 @@ def test_without_the_label_all_goes_when_the_last_injected_pod_has_ended(replica
     api.wait_for(lambda: api.get(SECRET) is None)
 
 
+def test_a_cron_jobs_monitor_follows_it_and_its_namespace(replica: Replica, api: ApiServer) -> None:
+    replica.label()
+    api.put(CRON_JOB, cron_job(include="true"))
+    replica.start()
+    replica.controller.lead(Earlier())
+
+    def tags() -> list[list[str]]:
+        return [sorted(one["tags"]) for one in replica.cronitor.monitors.values()]
+
+    api.wait_for(lambda: tags() == [["kubernetes", "kubernetes-namespace:shop"]])
+    annotations = {"k8s.cronitor.io/tags": "team-a"}
+    api.put(SHOP, {"metadata": {"labels": LABELLED, "annotations": annotations}})
+    api.wait_for(lambda: tags() == [["kubernetes", "kubernetes-namespace:shop", "team-a"]])
+    api.put(CRON_JOB, {**cron_job(include="true"), "spec": {"schedule": "5 4 * * *"}})
+    api.wait_for(lambda: [one["schedule"] for one in replica.cronitor.monitors.values()] == ["5 4 * * *"])
+    assert [len(put) for put in replica.cronitor.puts] == [1, 1, 1]
+
+
+def test_what_is_written_without_effect_is_told_on_the_cron_job(replica: Replica, api: ApiServer) -> None:
+    replica.label()
+    api.put(CRON_JOB, cron_job(include="maybe", grace_second="5"))
+    replica.start()
+    replica.controller.lead(Earlier())
+
+    def ignored() -> list[str]:
+        found = api.answer_list(f"{SHOP}/events", {})
+        return sorted(one["message"] for one in found if one["reason"] == "AnnotationIgnored")
+
+    api.wait_for(lambda: len(ignored()) == 2)
+    assert ["grace-second" in text for text in ignored()] == [True, False]
+    assert ["'maybe'" in text for text in ignored()] == [False, True]
+    assert replica.cronitor.puts == []
+
+
+def test_a_namespaces_own_key_reaches_its_secret(replica: Replica, api: ApiServer) -> None:
+    replica.label()
+    replica.start()
+    replica.controller.lead(Earlier())
+    replica.provisioned()
+
+    def key() -> str:
+        return plan.secret_text(api.get(SECRET), "telemetry-key")
+
+    released = key()
+    content = {"telemetry-key": base64.b64encode(b"the-shops-own-key").decode()}
+    api.put(f"{SHOP}/secrets/{KEY_SECRET}", {"data": content})
+    api.wait_for(lambda: key() == "the-shops-own-key")
+    api.delete(f"{SHOP}/secrets/{KEY_SECRET}")
+    api.wait_for(lambda: key() == released)
+
+
 def test_who_does_not_lead_writes_nothing(replica: Replica, api: ApiServer) -> None:
     seen: queue.SimpleQueue[str] = queue.SimpleQueue()
     replica.controller._jobs.on_change(lambda kind, _found: seen.put(kind))
@@ -200,14 +259,14 @@ def test_who_does_not_lead_queues_nothing(queued: Queued) -> None:
 
 def test_who_begins_to_lead_queues_everything(queued: Queued) -> None:
     queued.controller.lead(Earlier())
-    assert queued.taken() == {JOB_KEY, SHOP_KEY, Key("namespace", "left"), STATE_KEY, Key("key")}
+    assert queued.taken() == {JOB_KEY, SHOP_KEY, Key("namespace", "left"), STATE_KEY, Key("key"), Key("monitors")}
 
 
 def test_a_change_of_a_cron_jobs_status_queues_nothing_and_one_of_its_annotations_its_jobs(queued: Queued) -> None:
     queued.controller.lead(Earlier())
     scheduled = {**cron_job(include="true"), "status": {"lastScheduleTime": "2026-03-01T12:00:00Z"}}
     assert queued.after(CRON_JOB, scheduled) == set()
-    assert queued.after(CRON_JOB, cron_job(include="false")) == {JOB_KEY}
+    assert queued.after(CRON_JOB, cron_job(include="false")) == {JOB_KEY, Key("monitors")}
 
 
 def test_a_change_of_a_pod_queues_its_job_alone(queued: Queued) -> None:

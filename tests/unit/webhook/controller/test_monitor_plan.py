@@ -78,7 +78,8 @@ CASES = [
     Case("an edit was rejected, and edited again", wanted(note="better"), rejected(EDITED, before=put(RUNNING)), ABSENT,
          told=True),
     Case("attributes are not wanted any more", RUNNING,
-         put(wanted(grace_seconds=5, notify=["ops"], note="x", group="g")), ABSENT, more={"grace_seconds": 60, "notify": ["default"], "note": None}),
+         put(wanted(grace_seconds=5, notify=["ops"], note="x", group="g")), ABSENT,
+         more={"grace_seconds": 60, "notify": ["default"], "note": None}),
 ]  # fmt: skip
 
 
