@@ -7,8 +7,24 @@ from webhook.admission.decide import INJECTED_LABEL
 
 
 def webhook(namespace: str = "cronitor") -> dict[str, Any]:
-    (found,) = only(render(namespace=namespace), "MutatingWebhookConfiguration")["webhooks"]
+    found, _ = only(render(namespace=namespace), "MutatingWebhookConfiguration")["webhooks"]
     return dict(found)
+
+
+def warner(namespace: str = "cronitor") -> dict[str, Any]:
+    _, found = only(render(namespace=namespace), "MutatingWebhookConfiguration")["webhooks"]
+    return dict(found)
+
+
+def test_cron_jobs_are_looked_at_for_warnings_and_never_kept_from_being_written() -> None:
+    found = warner("ops")
+    assert (found["failurePolicy"], found["timeoutSeconds"], found["sideEffects"]) == ("Ignore", 2, "None")
+    assert found["clientConfig"]["service"] == {**webhook("ops")["clientConfig"]["service"], "path": "/warn"}
+    assert found["namespaceSelector"] == webhook("ops")["namespaceSelector"]
+    (rule,) = found["rules"]
+    assert (rule["apiGroups"], rule["resources"], rule["operations"]) == (["batch"], ["cronjobs"], ["CREATE", "UPDATE"])
+    (condition,) = found["matchConditions"]
+    assert "startsWith('k8s.cronitor.io/')" in condition["expression"]
 
 
 def test_it_can_never_block_a_pod_for_long() -> None:

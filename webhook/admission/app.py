@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, Response, request
 
 from webhook import health, metrics, state, workloads
+from webhook.admission import warnings
 from webhook.admission.mutate import Mutation
 from webhook.admission.owners import OwnerLookup
 from webhook.clients.informer import GONE, Informer, Source, named
@@ -46,7 +47,7 @@ class ReviewRoute:
 
 
 def create_app(mutation: Mutation, checks: health.Checks) -> Flask:
-    """The WSGI application: `POST /mutate` and the health routes."""
+    """The WSGI application: `POST /mutate` of pods, `POST /warn` of CronJobs, and the health routes."""
     app = Flask("admission")
     app.wsgi_app = ReviewRoute(mutation, app.wsgi_app)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REVIEW_BYTES
@@ -55,6 +56,10 @@ def create_app(mutation: Mutation, checks: health.Checks) -> Flask:
     @app.post("/mutate")
     def mutate() -> Response:
         return Response(mutation.answer(request.get_data(cache=False)), content_type="application/json")
+
+    @app.post("/warn")
+    def warn() -> Response:
+        return Response(warnings.answer(request.get_data(cache=False)), content_type="application/json")
 
     return app
 

@@ -5,7 +5,7 @@ Whatever comes, the answer is `allowed: true`: `failurePolicy: Ignore` covers er
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,9 +63,21 @@ def _is_shaped(pod: Mapping[str, Any]) -> bool:
     )
 
 
-def answer(uid: str, patch: list[dict[str, Any]] | None = None) -> bytes:
-    """The review that allows the pod, with `patch` where there is one."""
+def annotations_of(body: bytes) -> tuple[str, dict[str, str]]:
+    """The uid of a review, and the annotations of the object that it is of. Raises UnreadableReviewError."""
+    try:
+        request = json.loads(body)["request"]
+        found = (request["object"].get("metadata") or {}).get("annotations") or {}
+        return str(request["uid"]), {str(key): str(text) for key, text in found.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UnreadableReviewError(f"not an AdmissionReview: {type(error).__name__}") from None
+
+
+def answer(uid: str, patch: list[dict[str, Any]] | None = None, warnings: Sequence[str] = ()) -> bytes:
+    """The review that allows the object, with `patch` where there is one, and with what the person is told."""
     response: dict[str, Any] = {"uid": uid, "allowed": True}
+    if warnings:
+        response["warnings"] = list(warnings)
     if patch:
         response["patchType"] = "JSONPatch"
         response["patch"] = base64.b64encode(_compact(patch)).decode()

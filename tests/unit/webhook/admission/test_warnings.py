@@ -1,8 +1,11 @@
 """What `kubectl apply` says of a CronJob's annotations."""
 
+import json
+from typing import Any
+
 import pytest
 
-from webhook.admission.warnings import LONGEST, warnings
+from webhook.admission.warnings import LONGEST, answer, warnings
 from webhook.annotations import PREFIX, TABLE
 
 
@@ -51,3 +54,31 @@ def test_a_line_is_short_whatever_was_written(key: str, text: str) -> None:
 def test_a_long_value_is_shown_by_its_beginning() -> None:
     (line,) = warnings(of(include="absolutely " * 20))
     assert "'absolutely absolute…'" in line
+
+
+def reviewed(body: object) -> dict[str, Any]:
+    response = json.loads(answer(json.dumps(body).encode()))["response"]
+    assert response.pop("allowed") is True
+    assert isinstance(response, dict)
+    return response
+
+
+def review_of(metadata: object) -> dict[str, Any]:
+    return {"request": {"uid": "u-1", "operation": "UPDATE", "object": {"kind": "CronJob", "metadata": metadata}}}
+
+
+def test_the_review_is_answered_with_what_has_no_effect() -> None:
+    (line,) = warnings(of(include="yes"))
+    assert reviewed(review_of({"annotations": of(include="yes")})) == {"uid": "u-1", "warnings": [line]}
+
+
+@pytest.mark.parametrize("metadata", [{}, {"annotations": None}, {"annotations": of(include="true")}, None])
+def test_where_all_is_well_nothing_is_said(metadata: object) -> None:
+    assert reviewed(review_of(metadata)) == {"uid": "u-1"}
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], {}, {"request": {"uid": "u-1"}}, review_of("text"), review_of({"annotations": ["x"]})]
+)
+def test_what_is_no_review_is_allowed_too(body: object) -> None:
+    assert set(reviewed(body)) == {"uid"}
