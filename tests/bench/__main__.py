@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from tests import cluster, images
-from tests.bench import burst, delays, durations, ground, herd, idle, latency, programs, results, sidecar
+from tests.bench import burst, delays, durations, ground, herd, idle, latency, monitors, programs, results, sidecar
 from tests.bench.ground import Ground
 from tests.bench.results import Row
 from tests.cluster import ClusterError, current
@@ -28,6 +28,7 @@ SECTIONS: dict[str, Callable[..., list[Row]]] = {
     "sidecar": sidecar.measure,
     "job-duration": durations.measure,
     "status-delay": delays.measure,
+    "monitors": monitors.measure,
 }
 WITHOUT_CLUSTER: dict[str, Callable[..., list[Row]]] = {"herd": herd.measure}
 NAMES = (*SECTIONS, *WITHOUT_CLUSTER)
