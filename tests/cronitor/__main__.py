@@ -11,7 +11,9 @@ from threading import Event
 
 from tests.cronitor.account import Behaviour
 from tests.cronitor.redaction import RedactingFormatter
+from tests.cronitor.rules import Rule
 from tests.cronitor.stand_in import StandIn
+from tests.cronitor.state_file import StateFileError
 
 
 def _arguments() -> argparse.Namespace:
@@ -24,6 +26,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--name", action="append", default=[], help="another name or address in the certificate")
     parser.add_argument("--rate-limits", action="store_true")
     parser.add_argument("--api-key", action="append", default=[], metavar="KEY=sdk|telemetry", type=_key)
+    parser.add_argument("--state", type=Path, metavar="FILE", help="where its monitors survive a restart")
+    parser.add_argument(
+        "--rule", action="append", default=[], metavar="JSON", type=_rule,
+        help='refuse monitors: {"attribute": "name", "matches": REGEX, "message": WORDS, "form": "error|errors|text"}',
+    )  # fmt: skip
+    for option, what in (("notify", "a notification list"), ("group", "a group"), ("tag", "a tag")):
+        parser.add_argument(f"--{option}", action="append", metavar="KEY", help=f"{what} that there is, and no others")
     parser.add_argument("--page-fd", type=int, help="a bound socket, inherited, on which to serve the page as well")
     parser.add_argument("--quiet", action="store_true", help="log warnings only")
     return parser.parse_args()
@@ -37,6 +46,18 @@ def _key(text: str) -> tuple[str, str]:
     return key, kind
 
 
+def _rule(text: str) -> Rule:
+    try:
+        return Rule.from_json(json.loads(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _behaviour(arguments: argparse.Namespace) -> Behaviour:
+    has = {"notify": arguments.notify, "groups": arguments.group, "tags": arguments.tag}
+    return Behaviour(rate_limits=arguments.rate_limits).altered(**has)
+
+
 def main() -> int:
     arguments = _arguments()
     stand_in = StandIn(
@@ -47,7 +68,9 @@ def main() -> int:
         directory=arguments.directory,
         names=arguments.name,
         keys=dict(arguments.api_key),
-        behaviour=Behaviour(rate_limits=arguments.rate_limits),
+        behaviour=_behaviour(arguments),
+        rules=arguments.rule,
+        state=arguments.state,
         page_socket=None if arguments.page_fd is None else socket.socket(fileno=arguments.page_fd),
     )
     handler = logging.StreamHandler()
@@ -58,7 +81,7 @@ def main() -> int:
         signal.signal(number, lambda *_: ended.set())
     try:
         stand_in.start()
-    except OSError as error:
+    except (OSError, StateFileError) as error:
         print(f"The stand-in cannot start: {error}", file=sys.stderr)
         return 1
     try:

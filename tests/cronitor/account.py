@@ -3,9 +3,9 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from threading import Condition
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl
 
 from tests.cronitor.events import Event, Kind, Violation
@@ -14,26 +14,57 @@ from tests.cronitor.monitors import Monitors
 from tests.cronitor.rate_limits import RateLimits
 from tests.cronitor.recording import Recorded, Recording
 from tests.cronitor.redaction import Redaction
+from tests.cronitor.rules import Rule, only
 from tests.cronitor.runs import Run, group
 from tests.cronitor.series import History
 
 log = logging.getLogger("tests.cronitor")
 KEY_KINDS = ("sdk", "telemetry")
 SHOWN_HEADERS = ("User-Agent", "Content-Type", "Cronitor-Version", "Connection")
-ERROR_FORMS = ("error", "errors", "text")
+DEFAULT_LIST = "default"  # the notification list that every account has
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """Where Cronitor's answers are known to differ, a test says which it wants."""
+    """Where Cronitor's answers are known to differ, a test says which it wants.
+
+    `notify`, `groups` and `tags` are those that the account has; None: whatever a monitor names. A monitor that names
+    another list or group is refused; another tag is left out of it, as Cronitor was once seen to do.
+    """
 
     rate_limits: bool = False
     answer_form: str = "object"  # of a PUT: "object" {"monitors": […]} or "array" […]
     put_status: int = 200  # 201 has been seen too
+    notify: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.answer_form not in ("object", "array") or self.put_status not in (200, 201):
             raise ValueError("answer_form is object or array, put_status is 200 or 201")
+        for name in ("notify", "groups", "tags"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, tuple) and all(isinstance(one, str) for one in value)):
+                raise ValueError(f"{name} is a list of texts, or nothing")
+
+    def altered(self, **given: Any) -> Self:
+        """With these in place of what was; a list stands for a tuple."""
+        if unknown := set(given) - {one.name for one in fields(self)}:
+            raise ValueError(f"no such behaviour: {', '.join(sorted(unknown))}")
+        values: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in given.items()}
+        return replace(self, **values)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Cronitor's own words for this are not published."""
+        rules = []
+        if self.notify is not None:
+            rules.append(
+                only("notify", (DEFAULT_LIST, *self.notify), "{key}: notification list '{value}' does not exist")
+            )
+        if self.groups is not None:
+            rules.append(only("group", self.groups, "{key}: group '{value}' does not exist"))
+        return tuple(rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +112,29 @@ class Account:
     keys: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.time
     behaviour: Behaviour = field(default_factory=Behaviour)
+    rules: tuple[Rule, ...] = ()  # those that a test scripts
     monitors: Monitors = field(default_factory=Monitors)
     history: History = field(default_factory=History)
     recording: Recording = field(default_factory=Recording)
     faults: FaultTable = field(default_factory=FaultTable)
     limits: RateLimits = field(default_factory=RateLimits)
     redaction: Redaction = field(init=False)
+    _first_rules: tuple[Rule, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         if wrong := set(self.keys.values()) - set(KEY_KINDS):
             raise ValueError(f"a key is one of {', '.join(KEY_KINDS)}, not {', '.join(sorted(wrong))}")
         self.redaction = Redaction(self.keys)
+        self._first_rules = self.rules
 
     @property
     def lock(self) -> Condition:
         return self.recording.changed
+
+    @property
+    def refusals(self) -> tuple[Rule, ...]:
+        """All rules that a monitor must pass, beside the documented form."""
+        return self.behaviour.rules + self.rules
 
     def key_kind(self, key: str) -> str:
         return self.keys.get(key, "unknown") if self.keys else "sdk"
@@ -155,6 +194,7 @@ class Account:
     def reset(self) -> None:
         """As new, but for the keys, the behaviour, and the faults, which are cleared where the doors are."""
         with self.lock:
+            self.rules = self._first_rules
             self.monitors.clear()
             self.history.clear()
             self.limits = RateLimits()

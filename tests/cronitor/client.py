@@ -5,13 +5,17 @@ import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import requests
 
 from tests.cronitor.events import Kind
+from tests.cronitor.monitors import UnknownMonitorError
+from tests.cronitor.puts import MonitorPut
 from tests.cronitor.recording import Found
+from tests.cronitor.rules import Rule
 from tests.cronitor.runs import Run
-from tests.cronitor.stand_in import WhatToWaitFor, demand_clean, matcher, not_heard
+from tests.cronitor.watched import WhatToWaitFor, demand_clean, matcher, not_heard
 
 TIMEOUT = 10.0
 POLL = 10.0
@@ -47,6 +51,24 @@ class Client:
     def monitors(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._get("monitors")["monitors"]
         return found
+
+    def monitor(self, key: str) -> dict[str, Any] | None:
+        try:
+            return self._send_to(key, "GET")
+        except UnknownMonitorError:
+            return None
+
+    def edit_monitor(self, key: str, /, **attributes: Any) -> dict[str, Any]:
+        """As a person does in Cronitor. Raises UnknownMonitorError, or ValueError where it is refused."""
+        return self._send_to(key, "PATCH", attributes)
+
+    def delete_monitor(self, key: str) -> None:
+        """As a person does in Cronitor. Raises UnknownMonitorError."""
+        self._send_to(key, "DELETE")
+
+    def monitor_puts(self, after: int = 0) -> list[MonitorPut]:
+        """The PUTs of monitors, after the request of that number: how many monitors each held, and when it came."""
+        return [MonitorPut.from_json(one) for one in self._get("puts", after=after)["puts"]]
 
     def wait_for(self, wanted: WhatToWaitFor, timeout: float = 30.0) -> Run:
         """The first run that matches: a series once it has a verdict, or whatever the predicate says."""
@@ -98,8 +120,19 @@ class Client:
         self._send("DELETE", "faults")
 
     def behave(self, **behaviour: Any) -> None:
-        """Sets `rate_limits`, `answer_form` or `put_status`."""
+        """Sets `rate_limits`, `answer_form`, `put_status`, `notify`, `groups` or `tags` (see Behaviour)."""
         self._send("PUT", "behaviour", behaviour)
+
+    def rule(self, attribute: str, matches: str, message: str, form: str = "errors") -> None:
+        """Has monitors refused from here on: `rule("name", "bad", "Name is taken", form="text")`."""
+        self._send("POST", "rules", {"rules": [Rule(attribute, matches, message, form).as_json()]})
+
+    def rules(self, rules: Sequence[Rule]) -> None:
+        """Replaces all rules."""
+        self._send("PUT", "rules", {"rules": [one.as_json() for one in rules]})
+
+    def clear_rules(self) -> None:
+        self._send("DELETE", "rules")
 
     def reset(self) -> None:
         self._send("POST", "reset")
@@ -111,6 +144,14 @@ class Client:
 
     def _send(self, method: str, what: str, body: Any = None) -> Any:
         return _document(self._session.request(method, f"{self.url}/_control/{what}", json=body, timeout=TIMEOUT))
+
+    def _send_to(self, key: str, method: str, body: Any = None) -> dict[str, Any]:
+        url = f"{self.url}/_control/monitors/{quote(key, safe='')}"
+        answer = self._session.request(method, url, json=body, timeout=TIMEOUT)
+        if answer.status_code == 404:
+            raise UnknownMonitorError(key)
+        found: dict[str, Any] = _document(answer)
+        return found
 
 
 def _document(answer: requests.Response) -> Any:

@@ -1,15 +1,16 @@
-"""The control interface under `/_control`: what tests, demo and page read, and how faults are scripted."""
+"""The control interface under `/_control`: what tests, demo and page read, how faults and rules are scripted."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
 
 from tests.cronitor.events import Kind
 from tests.cronitor.faults import Fault
+from tests.cronitor.monitors import UnknownMonitorError
 from tests.cronitor.recording import Expectation, Recorded
+from tests.cronitor.rules import Rule
 
 if TYPE_CHECKING:
     from tests.cronitor.stand_in import StandIn
@@ -23,6 +24,7 @@ def control(stand_in: "StandIn") -> Blueprint:
     blueprint = Blueprint("control", __name__, url_prefix="/_control")
     _reading(blueprint, stand_in)
     _scripting(blueprint, stand_in)
+    _editing(blueprint, stand_in)
 
     @blueprint.errorhandler(ValueError)
     def refused(error: ValueError) -> tuple[Response, int]:
@@ -56,6 +58,11 @@ def _reading(blueprint: Blueprint, stand_in: "StandIn") -> None:
     def monitors() -> Response:
         return jsonify(monitors=stand_in.monitors())
 
+    @blueprint.get("/puts")
+    def puts() -> Response:
+        found = stand_in.monitor_puts(int(request.args.get("after", 0)))
+        return jsonify(puts=[one.as_json() for one in found])
+
     @blueprint.get("/violations")
     def violations() -> Response:
         found = recording.violations(unexpected_only="all" not in request.args)
@@ -70,15 +77,18 @@ def _reading(blueprint: Blueprint, stand_in: "StandIn") -> None:
 
 
 def _stream(stand_in: "StandIn", after: int) -> Iterator[str]:
-    """Server-Sent Events: `request` for each recorded request, `reset` when a test started anew."""
+    """Server-Sent Events: `request` for each recorded request, `reset` when a test started anew, `edit` by a person."""
     recording = stand_in.account.recording
-    resets = recording.resets
+    resets, edits = recording.turns
     yield "retry: 1000\n\n"
     while not recording.closed:
-        news = recording.after(after, HEARTBEAT, resets)
-        if recording.resets != resets:
-            resets = recording.resets
+        news = recording.after(after, HEARTBEAT, (resets, edits))
+        resets_before, edits_before = resets, edits
+        resets, edits = recording.turns
+        if resets != resets_before:
             yield "event: reset\ndata: {}\n\n"
+        if edits != edits_before:
+            yield "event: edit\ndata: {}\n\n"
         for record in news:
             after = record.number
             yield _sse(record)
@@ -101,6 +111,16 @@ def _scripting(blueprint: Blueprint, stand_in: "StandIn") -> None:
             stand_in.fault(fault)
         return jsonify(faults=stand_in.faults())
 
+    @blueprint.route("/rules", methods=["GET", "PUT", "POST", "DELETE"])
+    def rules() -> Response:
+        """PUT replaces the rules, POST adds to them, DELETE ends them all; Cronitor's documented form always counts."""
+        given = [Rule.from_json(one) for one in _document("rules")] if request.method in ("PUT", "POST") else []
+        if request.method in ("PUT", "DELETE"):
+            stand_in.clear_rules()
+        for rule in given:
+            stand_in.rule(rule)
+        return jsonify(rules=[one.as_json() for one in stand_in.account.rules])
+
     @blueprint.route("/expectations", methods=["PUT", "POST"])
     def expectations() -> Response:
         for one in _document("expectations"):
@@ -109,16 +129,42 @@ def _scripting(blueprint: Blueprint, stand_in: "StandIn") -> None:
 
     @blueprint.put("/behaviour")
     def behaviour() -> Response:
-        given = request.get_json()
-        if unknown := set(given) - {"rate_limits", "answer_form", "put_status"}:
-            raise ValueError(f"no such behaviour: {', '.join(sorted(unknown))}")
-        stand_in.account.behaviour = replace(stand_in.account.behaviour, **given)
+        stand_in.behave(**request.get_json())
         return jsonify({})
 
     @blueprint.post("/reset")
     def reset() -> Response:
         stand_in.reset()
         return jsonify({})
+
+
+def _editing(blueprint: Blueprint, stand_in: "StandIn") -> None:
+    """What a person does with a monitor in Cronitor itself."""
+
+    @blueprint.get("/monitors/<path:key>")
+    def monitor(key: str) -> Response:
+        found = stand_in.monitor(key)
+        if found is None:
+            raise UnknownMonitorError(key)
+        return jsonify(found)
+
+    @blueprint.patch("/monitors/<path:key>")
+    def edit(key: str) -> Response:
+        """The attributes given, by the rules of a PUT; null unsets what a PUT may unset."""
+        text = stand_in.account.redaction.text(request.get_data(as_text=True))
+        changes = json.loads(text)
+        if not isinstance(changes, dict):
+            raise ValueError("the body must be an object of attributes")
+        return jsonify(stand_in.edit_monitor(key, **changes))
+
+    @blueprint.delete("/monitors/<path:key>")
+    def delete(key: str) -> Response:
+        stand_in.delete_monitor(key)
+        return jsonify({})
+
+    @blueprint.errorhandler(UnknownMonitorError)
+    def unknown(error: UnknownMonitorError) -> tuple[Response, int]:
+        return jsonify(error=str(error)), 404
 
 
 def _document(name: str) -> list[dict[str, Any]]:

@@ -132,7 +132,8 @@ def read_event(monitor: str, query: str, arrived: float) -> tuple[Event, tuple[V
 def _state(reading: _Reading) -> str:
     state = reading.text("state")
     if not state:
-        reading.fault(Kind.MISSING_STATE, "no state is given")
+        if not reading.text("message"):  # a message alone is an event without a state
+            reading.fault(Kind.MISSING_STATE, "neither a state nor a message is given")
     elif state not in STATES:
         reading.fault(Kind.UNKNOWN_STATE, f"{state!r} is none of {', '.join(STATES)}")
     return state

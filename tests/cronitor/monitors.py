@@ -1,107 +1,84 @@
-"""Cronitor's monitors: what a PUT may hold, and the store behind the monitors API."""
+"""Cronitor's monitors: the store behind the monitors API, and what a PUT should not hold although it is let pass."""
 
-import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import available_timezones
 
 from tests.cronitor.events import Kind, Violation
+from tests.cronitor.rules import Rule
+from tests.cronitor.state_file import StateFile
+from tests.cronitor.validation import ATTRIBUTES, check, check_edit
 
 Attributes = dict[str, Any]
-TEXT_LIMIT = 100
 BATCH_LIMIT = 100  # more were seen to time out in Cronitor's own clients
-TYPES = ("job", "check", "heartbeat", "site")
-_CRON_FIELD = r"[\dA-Za-z*/,\-?#]+"
-_SCHEDULE = re.compile(rf"@\w+( \w+)?|every \d+ \w+|{_CRON_FIELD}( +{_CRON_FIELD}){{4}}")
-_ASSERTION = re.compile(r"(metric|response)\.[\w.]+ *(<=|>=|!=|<|>|=|contains) *\S.*")
 
 
-class RejectedError(Exception):
-    """A PUT that Cronitor answers with 400; nothing of it is kept."""
+class UnknownMonitorError(LookupError):
+    """There is no monitor of this key."""
 
-    def __init__(self, messages: list[str]) -> None:
-        super().__init__("; ".join(messages))
-        self.messages = messages
-
-
-def _text(value: object, limit: int | None = None) -> bool:
-    return isinstance(value, str) and bool(value) and (limit is None or len(value) <= limit)
-
-
-def _count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _texts(value: object, limit: int | None = None) -> bool:
-    return isinstance(value, list) and all(_text(one, limit) for one in value)
-
-
-def _timezone(value: object) -> bool:
-    return isinstance(value, str) and value in available_timezones()
-
-
-def _schedule(value: object) -> bool:
-    return isinstance(value, str) and bool(_SCHEDULE.fullmatch(value))
-
-
-def _assertions(value: object) -> bool:
-    return _texts(value) and isinstance(value, list) and all(_ASSERTION.fullmatch(one) for one in value)
-
-
-ATTRIBUTES: dict[str, tuple[Callable[[object], bool], str]] = {
-    "type": (lambda value: value in TYPES, f"one of {', '.join(TYPES)}"),
-    "key": (_text, "a text"),
-    "name": (lambda value: _text(value, TEXT_LIMIT), f"a text of at most {TEXT_LIMIT} characters"),
-    "schedule": (_schedule, "a cron expression of five fields"),
-    "timezone": (_timezone, "an IANA time zone"),
-    "grace_seconds": (_count, "a number of seconds"),
-    "failure_tolerance": (_count, "a number"),
-    "schedule_tolerance": (_count, "a number"),
-    "assertions": (_assertions, 'a list such as ["metric.duration < 5 min"]'),
-    "notify": (_texts, "a list of keys"),
-    "group": (_text, "a key"),
-    "tags": (lambda value: _texts(value, TEXT_LIMIT), f"a list of texts of at most {TEXT_LIMIT} characters"),
-    "note": (lambda value: isinstance(value, str), "a text"),
-    "metadata": (lambda value: isinstance(value, str), "a text (JSON inside it is not read)"),
-    "paused": (lambda value: isinstance(value, bool), "true or false"),
-    "platform": (_text, "a text"),
-    "realert_interval": (_text, 'a text such as "8 hours"'),
-}
-NULLABLE = ("timezone", "schedule", "failure_tolerance", "schedule_tolerance", "group", "note", "realert_interval")
+    def __init__(self, key: str) -> None:
+        super().__init__(f"there is no monitor {key!r}")
 
 
 @dataclass(slots=True)
 class Monitors:
-    """The monitors of the account, by key."""
+    """The monitors of the account, by key. With a file, each change is in it before it is answered."""
 
     _by_key: dict[str, Attributes] = field(default_factory=dict)
+    _file: StateFile | None = None
 
-    def put(self, given: list[Any]) -> tuple[list[Attributes], tuple[Violation, ...]]:
-        """Creates or updates all of them, or none; attributes left out keep their value."""
-        if messages := [text for number, one in enumerate(given) for text in _complaints(number, one)]:
-            raise RejectedError(messages)
+    def keep_in(self, file: StateFile) -> None:
+        """From here on; what the file holds is what there is."""
+        self._file = file
+        self._by_key = file.load()
+
+    def release(self) -> None:
+        """Closes the file, if there is one."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def put(
+        self, given: list[Any], rules: Sequence[Rule] = (), tags: Sequence[str] | None = None
+    ) -> tuple[list[Attributes], tuple[Violation, ...]]:
+        """Creates or updates all of them, or none; attributes left out keep their value.
+
+        `tags` are those that there are: others are not created, so that the monitor goes without. None: all are.
+        """
+        check(given, rules)
+        changed: list[str] = []
         for one in given:
-            monitor = self._by_key.setdefault(one["key"], _fresh(one["key"]))
-            monitor |= {name: value for name, value in one.items() if name in ATTRIBUTES}
-            monitor["initialized"] = True
+            known = {name: value for name, value in one.items() if name in ATTRIBUTES}
+            if tags is not None and "tags" in known:
+                known["tags"] = [tag for tag in known["tags"] if tag in tags]
+            changed += self._update(one["key"], known | {"initialized": True})
+        self._save(changed)
         return [dict(self._by_key[one["key"]]) for one in given], _violations(given)
+
+    def edit(self, key: str, changes: Attributes, rules: Sequence[Rule] = ()) -> Attributes:
+        """What a person changes in Cronitor itself. Raises UnknownMonitorError or RejectedError."""
+        if key not in self._by_key:
+            raise UnknownMonitorError(key)
+        check_edit(key, changes, rules)
+        self._save(self._update(key, changes))
+        return dict(self._by_key[key])
 
     def seen(self, key: str) -> None:
         """Telemetry for a monitor that nobody has made creates it."""
-        self._by_key.setdefault(key, _fresh(key))
+        if key not in self._by_key:
+            self._save(self._update(key, {}))
 
     def get(self, key: str) -> Attributes | None:
         return dict(self._by_key[key]) if key in self._by_key else None
 
     def delete(self, key: str) -> bool:
-        return self._by_key.pop(key, None) is not None
+        if self._by_key.pop(key, None) is None:
+            return False
+        self._save([key])
+        return True
 
     def pause(self, key: str, paused: bool) -> Attributes | None:
-        if key not in self._by_key:
-            return None
-        self._by_key[key]["paused"] = paused
-        return dict(self._by_key[key])
+        return self.edit(key, {"paused": paused}) if key in self._by_key else None
 
     def listed(self, tag: str = "") -> list[Attributes]:
         return [dict(one) for one in self._by_key.values() if not tag or tag in one["tags"]]
@@ -111,26 +88,26 @@ class Monitors:
         return {key: one["name"] for key, one in self._by_key.items() if one["initialized"]}
 
     def clear(self) -> None:
+        gone = list(self._by_key)
         self._by_key.clear()
+        self._save(gone)
+
+    def _update(self, key: str, changes: Attributes) -> list[str]:
+        """The key, if it is new or anything is now other than it was."""
+        before = self._by_key.get(key)
+        now = (before or _fresh(key)) | changes
+        self._by_key[key] = now
+        return [] if now == before else [key]
+
+    def _save(self, keys: list[str]) -> None:
+        if self._file is not None and keys:
+            self._file.save({key: self._by_key.get(key) for key in keys})
 
 
 def _fresh(key: str) -> Attributes:
     return {"key": key, "name": key, "type": "job", "schedule": None, "timezone": None, "grace_seconds": 60} | {
         "tags": [], "notify": ["default"], "assertions": [], "paused": False, "initialized": False
     }  # fmt: skip
-
-
-def _complaints(number: int, monitor: object) -> list[str]:
-    if not isinstance(monitor, dict):
-        return [f"monitors[{number}]: must be an object"]
-    where = f"monitors[{number}] ({monitor.get('key', 'no key')})"
-    missing = [f"{where}: {name} is required" for name in ("type", "key") if name not in monitor]
-    wrong = [
-        f"{where}: {name} must be {ATTRIBUTES[name][1]}"
-        for name, value in monitor.items()
-        if name in ATTRIBUTES and not (value is None and name in NULLABLE) and not ATTRIBUTES[name][0](value)
-    ]
-    return missing + wrong
 
 
 def _violations(given: list[Attributes]) -> tuple[Violation, ...]:

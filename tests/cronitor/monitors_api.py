@@ -9,9 +9,11 @@ from urllib.parse import parse_qs
 from tests.cronitor.account import Account, Answer, Incoming, error
 from tests.cronitor.events import Kind, Violation
 from tests.cronitor.faults import FaultKind, Surface
-from tests.cronitor.monitors import Attributes, RejectedError
+from tests.cronitor.monitors import Attributes
+from tests.cronitor.puts import monitors_named
 from tests.cronitor.target import MonitorList, OneMonitor, Pause
 from tests.cronitor.telemetry import faulty
+from tests.cronitor.validation import RejectedError
 
 PAGE_SIZE = 50
 SCHEDULES_SINCE = "2025-11-28"  # the API version that adds `schedules`
@@ -106,13 +108,19 @@ def _put(account: Account, incoming: Incoming, body: Any, violations: list[Viola
     if not isinstance(given, list):
         return error(400, 'The body must be {"monitors": […]} or […]')
     try:
-        monitors, found = account.monitors.put(given)
+        monitors, found = account.monitors.put(given, account.refusals, account.behaviour.tags)
     except RejectedError as rejected:
-        return Answer(400, {"errors": [{"message": message} for message in rejected.messages]})
+        return _rejection(rejected)
     violations += found
     shown = [_shown(one, incoming) for one in monitors]
     array = account.behaviour.answer_form == "array"
     return Answer(account.behaviour.put_status, shown if array else {"monitors": shown})
+
+
+def _rejection(rejected: RejectedError) -> Answer:
+    if rejected.form == "errors":
+        return Answer(400, {"errors": [{"message": message} for message in rejected.messages]})
+    return error(400, str(rejected), rejected.form)
 
 
 def _list(account: Account, incoming: Incoming) -> Answer:
@@ -146,7 +154,4 @@ def _json(text: str) -> Any:
 
 
 def _monitors_named(target: MonitorsTarget, body: Any) -> list[str]:
-    if not isinstance(target, MonitorList):
-        return [target.monitor]
-    given = body.get("monitors") if isinstance(body, dict) else body
-    return [str(one.get("key", "")) for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+    return monitors_named(body) if isinstance(target, MonitorList) else [target.monitor]

@@ -91,6 +91,7 @@ class Recording:
     _expected: list[Expectation] = field(default_factory=list)
     changed: Condition = field(default_factory=Condition)  # also the one lock of the whole stand-in
     resets: int = 0
+    edits: int = 0
     _next: int = 1
     _closed: bool = False
 
@@ -108,11 +109,16 @@ class Recording:
         with self.changed:
             return list(self._records)
 
-    def after(self, number: int, timeout: float = 0.0, resets: int | None = None) -> list[Recorded]:
-        """What came after the given number; waits for something to come, or for a reset, until the timeout."""
+    @property
+    def turns(self) -> tuple[int, int]:
+        """Moves on with each reset and each edit of a person, which are no requests."""
+        return self.resets, self.edits
+
+    def after(self, number: int, timeout: float = 0.0, turns: tuple[int, int] | None = None) -> list[Recorded]:
+        """What came after the given number; waits for something to come, or for another turn, until the timeout."""
         with self.changed:
-            resets = self.resets if resets is None else resets
-            self.changed.wait_for(lambda: self._closed or self.resets != resets or self._newer(number), timeout)
+            turns = self.turns if turns is None else turns
+            self.changed.wait_for(lambda: self._closed or self.turns != turns or self._newer(number), timeout)
             return self._newer(number)
 
     def _newer(self, number: int) -> list[Recorded]:
@@ -122,6 +128,12 @@ class Recording:
         """Calls again after every request until it returns something, or the time is up."""
         with self.changed:
             return self.changed.wait_for(found, timeout)
+
+    def edited(self) -> None:
+        """Tells the followers that a person edited a monitor."""
+        with self.changed:
+            self.edits += 1
+            self.changed.notify_all()
 
     def expect(self, expectation: Expectation) -> None:
         with self.changed:

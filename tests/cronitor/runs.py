@@ -89,7 +89,7 @@ class Run:
         return cls(document["monitor"], document["series"], document["name"], events)
 
     def __str__(self) -> str:
-        states = " → ".join(event.state for event in self.events)
+        states = " → ".join(event.state or "message" for event in self.events)
         return f"{self.name or self.monitor} {self.series}: {states} ({self.message or 'no message'})"
 
 

@@ -3,6 +3,9 @@
 A series is one run: one `run`, then one `complete` or `fail`. A `fail` without a status code before any `run` is a
 stuck start, which may still be followed by `run` and `complete`. Everything else that comes twice is a violation, but
 the exact repeat of an event whose acknowledgement this stand-in itself lost: that one could not be known as taken.
+
+A message without a state tells the end of a Job whose run ends elsewhere (`log-complete-event`): it comes once, after
+`run`, and is no verdict.
 """
 
 from dataclasses import dataclass, field
@@ -74,6 +77,8 @@ def _contradictions(earlier: list[Event], event: Event) -> tuple[Violation, ...]
             violations += _complete(past, event)
         case "fail":
             violations += _fail(past)
+        case "":
+            violations += _message(past)
     return (*violations, *_times(past, event))
 
 
@@ -112,6 +117,15 @@ def _complete(past: list[Event], event: Event) -> list[Violation]:
 def _fail(past: list[Event]) -> list[Violation]:
     told = [event.state for event in past if event.state in ("complete", "fail")]
     return [Violation(Kind.SECOND_VERDICT, f"fail after {told[-1]}")] if told else []
+
+
+def _message(past: list[Event]) -> list[Violation]:
+    violations = []
+    if not any(event.state == "run" for event in past):
+        violations.append(Violation(Kind.COMPLETE_WITHOUT_RUN, "no run came before this message without a state"))
+    if any(not event.state for event in past):
+        violations.append(Violation(Kind.DUPLICATE, "a second message without a state in one series"))
+    return violations
 
 
 def _verdict(past: list[Event]) -> str | None:

@@ -17,44 +17,20 @@ from tests.cronitor.account import Account, Behaviour
 from tests.cronitor.app import create_app
 from tests.cronitor.certificates import server_context
 from tests.cronitor.control import control
-from tests.cronitor.events import Kind
 from tests.cronitor.faults import Fault, FaultKind
-from tests.cronitor.recording import Expectation, Found, Recorded
-from tests.cronitor.runs import Run
+from tests.cronitor.rules import Rule
 from tests.cronitor.server import Listener, bind
+from tests.cronitor.state_file import StateFile, StateFileError
+from tests.cronitor.watched import Watched
 
 REOPEN_WITHIN = 10.0  # seconds in which a port that was closed by a fault is ours again
-WhatToWaitFor = str | Callable[[Run], bool]
 
 
-class ProtocolBrokenError(AssertionError):
-    """The protocol was broken in ways the test did not declare."""
+class StandIn(Watched):
+    """Runs from `start` to `stop`, or as a context manager. HTTPS needs a directory for its certificates.
 
-
-class NotHeardError(AssertionError):
-    """What a test waited for did not come."""
-
-
-def matcher(wanted: WhatToWaitFor) -> Callable[[Run], bool]:
-    """A series stands for its verdict; else a run must satisfy the predicate."""
-    if isinstance(wanted, str):
-        return lambda run: run.series == wanted and bool(run.verdict)
-    return wanted
-
-
-def not_heard(wanted: WhatToWaitFor, timeout: float, runs: Sequence[Run]) -> NotHeardError:
-    what = f"series {wanted}" if isinstance(wanted, str) else "the run that the predicate describes"
-    heard = "\n".join(f"  {run}" for run in runs) or "  nothing"
-    return NotHeardError(f"{what} was not heard of within {timeout:g} s; heard was:\n{heard}")
-
-
-def demand_clean(violations: Sequence[Found]) -> None:
-    if violations:
-        raise ProtocolBrokenError("\n".join(["the protocol was broken:", *(f"  {one}" for one in violations)]))
-
-
-class StandIn:
-    """Runs from `start` to `stop`, or as a context manager. HTTPS needs a directory for its certificates."""
+    With `state`, a file, its monitors survive a restart.
+    """
 
     def __init__(
         self,
@@ -67,11 +43,14 @@ class StandIn:
         names: Sequence[str] = (),
         keys: Mapping[str, str] | None = None,
         behaviour: Behaviour | None = None,
+        rules: Sequence[Rule] = (),
+        state: Path | None = None,
         clock: Callable[[], float] = time.time,
         page_socket: socket | None = None,
     ) -> None:
-        self.account = Account(keys=keys or {}, clock=clock, behaviour=behaviour or Behaviour())
+        super().__init__(Account(keys=keys or {}, clock=clock, behaviour=behaviour or Behaviour(), rules=tuple(rules)))
         self.directory = directory
+        self._state = state
         self._host = host
         self._ports = {"http": port, "https": https_port, "control": control_port}
         self._names = [host, *names] if host not in ("0.0.0.0", "::") else names
@@ -93,12 +72,16 @@ class StandIn:
         self.stop()
 
     def start(self) -> None:
+        """Raises OSError or StateFileError where it cannot."""
         if self.directory is not None:
             self._context = server_context(self.directory, self._names)
         try:
+            if self._state is not None:
+                with self.account.lock:
+                    self.account.monitors.keep_in(StateFile(self._state))
             for name in ("http", "https", "control"):
                 self._listen(name)
-        except OSError:
+        except (OSError, StateFileError):
             self.stop()
             raise
         if self._page_socket is not None:  # bound by whoever started us, perhaps in another network
@@ -111,6 +94,8 @@ class StandIn:
             self.account.recording.close()
             for name in list(self._listeners):
                 self._listeners.pop(name).stop()
+        with self.account.lock:
+            self.account.monitors.release()
 
     @property
     def url(self) -> str:
@@ -153,38 +138,8 @@ class StandIn:
         with self.account.lock:
             return self.account.faults.as_json(self.account.clock())
 
-    def runs(self) -> list[Run]:
-        return self.account.runs()
-
-    def requests(self) -> list[Recorded]:
-        return self.account.recording.all()
-
-    def monitors(self) -> list[dict[str, Any]]:
-        with self.account.lock:
-            return self.account.monitors.listed()
-
-    def wait_for(self, wanted: WhatToWaitFor, timeout: float = 30.0) -> Run:
-        """The first run that matches: a series once it has a verdict, or whatever the predicate says."""
-        matches = matcher(wanted)
-        found = self.account.recording.wait_for(
-            lambda: next((run for run in self.runs() if matches(run)), None), timeout
-        )
-        if found is None:
-            raise not_heard(wanted, timeout, self.runs())
-        return found
-
-    def expect(self, kind: Kind | str, series: str = "", monitor: str = "") -> None:
-        """Declares violations that the test brings about on purpose, past or to come."""
-        self.account.recording.expect(Expectation(Kind(kind), series, monitor))
-
-    def violations(self, *, unexpected_only: bool = True) -> list[Found]:
-        return self.account.recording.violations(unexpected_only=unexpected_only)
-
-    def assert_clean(self) -> None:
-        demand_clean(self.violations())
-
     def reset(self) -> None:
-        """As new: no requests, monitors, faults or expectations."""
+        """As new: no requests, monitors, faults, expectations, or rules but those it began with."""
         self.clear_faults()
         self.account.reset()
 

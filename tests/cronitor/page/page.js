@@ -1,6 +1,8 @@
 // The stand-in's page: reads /_control, follows its stream, and draws again when something came in.
 // All text from outside goes in by textContent, never as HTML.
 
+import { edit } from "./edit.js"
+
 const ROWS = 100
 const HISTORY = 16
 const byId = (id) => document.getElementById(id)
@@ -27,9 +29,12 @@ function span(seconds) {
 }
 
 function kind(run) {
-  const last = run.events.at(-1).state
+  const last = run.events.findLast((event) => event.state)?.state
   return { run: "running", complete: "complete", fail: "fail" }[last] ?? "idle"
 }
+
+// What is sent without a state is a message only.
+const word = (event) => event.state || "message"
 
 function drawTotals(runs, violations) {
   const count = (wanted) => runs.filter((run) => kind(run) === wanted).length
@@ -52,18 +57,26 @@ function lastHeard(run) {
   const event = run.events.at(-1)
   const took = run.duration !== null && event.state !== "run" ? ` after ${span(run.duration)}` : ""
   const code = event.status_code ? ` with exit code ${event.status_code}` : ""
-  return `${event.state}${code}${took}, ${clock(when(event))}`
+  return `${word(event)}${code}${took}, ${clock(when(event))}`
+}
+
+function editButton(monitor) {
+  const button = element("button", "", monitor.initialized || monitor.name !== monitor.key ? monitor.name : short(monitor.key))
+  button.type = "button"
+  button.dataset.key = monitor.key
+  button.setAttribute("aria-label", `Edit ${monitor.name}`)
+  button.addEventListener("click", () => edit(monitor))
+  return button
 }
 
 function drawMonitor(monitor, runs) {
   const last = runs.at(-1)
-  const named = monitor.initialized
   const env = last?.env
   const title = element(
     "div",
     "title",
     element("span", `dot ${last ? kind(last) : "idle"}`),
-    element("b", "", named ? monitor.name : short(monitor.key)),
+    editButton(monitor),
     env ? element("span", "env", env) : "",
   )
   title.title = monitor.key
@@ -73,7 +86,7 @@ function drawMonitor(monitor, runs) {
   const about = element("div", "about", schedule, monitor.paused ? " · paused" : "", " · key ", element("code", "", short(monitor.key)))
   const bars = runs.slice(-HISTORY).map((run) => element("i", broken(run) ? "violation" : kind(run)))
   const blanks = Array.from({ length: HISTORY - bars.length }, () => element("i", "blank"))
-  return element("div", "monitor", title, about, element("div", "about", lastHeard(last)), element("div", "history", ...blanks, ...bars))
+  return element("div", monitor.paused ? "monitor paused" : "monitor", title, about, element("div", "about", lastHeard(last)), element("div", "history", ...blanks, ...bars))
 }
 
 function lane(label, ...marks) {
@@ -112,7 +125,7 @@ function drawChart(runs, now) {
 
 function drawState(event) {
   const style = { run: "running", complete: "complete", fail: "fail" }[event.state] ?? "idle"
-  const chip = element("span", `state ${style}`, event.state, element("time", "", clock(when(event))))
+  const chip = element("span", `state ${style}`, word(event), element("time", "", clock(when(event))))
   if (event.violations.length) chip.classList.add("wrong")
   return chip
 }
@@ -143,13 +156,26 @@ async function read(what) {
   return (await answer.json())[what]
 }
 
+function drawMonitors(monitors, runs) {
+  const wanted = byId("find").value.trim().toLowerCase()
+  const found = monitors.filter(({ name, key, tags }) => [name, key, ...tags].some((text) => text.toLowerCase().includes(wanted)))
+  const runsOf = new Map(monitors.map((monitor) => [monitor.key, []]))
+  for (const run of runs) runsOf.get(run.monitor)?.push(run)
+  const focused = document.activeElement?.dataset.key
+  const rest = found.length - ROWS
+  byId("monitor-count").textContent = wanted ? `${found.length} of ${monitors.length}` : monitors.length
+  byId("monitors").replaceChildren(
+    ...found.slice(0, ROWS).map((monitor) => drawMonitor(monitor, runsOf.get(monitor.key))),
+    rest > 0 ? element("div", "empty", `${rest} more`) : "",
+  )
+  if (focused !== undefined) document.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true })
+}
+
 async function draw() {
   const [runs, monitors, violations] = await Promise.all(["runs", "monitors", "violations"].map(read))
   const now = Date.now() / 1000
-  const ofMonitor = (key) => runs.filter((run) => run.monitor === key)
   drawTotals(runs, violations)
-  byId("monitor-count").textContent = monitors.length
-  byId("monitors").replaceChildren(...monitors.map((monitor) => drawMonitor(monitor, ofMonitor(monitor.key))))
+  drawMonitors(monitors, runs)
   byId("chart").replaceChildren(...drawChart(runs, now))
   const newest = runs.toSorted((one, other) => other.events.at(-1).arrived - one.events.at(-1).arrived).slice(0, ROWS)
   byId("runs").replaceChildren(
@@ -196,8 +222,11 @@ function follow() {
   stream.onerror = () => connected(false)
   stream.addEventListener("request", refresh)
   stream.addEventListener("reset", refresh)
+  stream.addEventListener("edit", refresh)
   setInterval(refresh, 5000)
 }
+
+byId("find").addEventListener("input", refresh)
 
 // `?still` draws once: a picture can be taken when nothing is being loaded any more.
 if (new URLSearchParams(location.search).has("still")) {

@@ -2,17 +2,27 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import requests
 
+from tests.cronitor.client import Client
 from tests.cronitor.stand_in import StandIn
 
 SDK_KEY = "sdk-key-0123456789"
 TELEMETRY_KEY = "telemetry-key-0123456789"
 KEYS = {SDK_KEY: "sdk", TELEMETRY_KEY: "telemetry"}
+BACKUP: dict[str, Any] = {
+    "type": "job",
+    "key": "backup",
+    "name": "shop/backup",
+    "schedule": "*/5 * * * *",
+    "timezone": "Europe/Berlin",
+}
 
 Tell = Callable[..., requests.Response]
+Call = Callable[..., requests.Response]
 
 
 @dataclass(slots=True)
@@ -52,3 +62,20 @@ def tell(cronitor: StandIn, http: requests.Session) -> Tell:
         return http.get(f"{cronitor.url}/p/{TELEMETRY_KEY}/{monitor}", params=query, timeout=10)
 
     return send
+
+
+@pytest.fixture
+def call(cronitor: StandIn, http: requests.Session) -> Call:
+    """Calls the monitors API with the SDK key."""
+
+    def send(method: str, path: str = "", **more: Any) -> requests.Response:
+        asked: dict[str, Any] = {"auth": (SDK_KEY, ""), "timeout": 10} | more
+        return http.request(method, f"{cronitor.url}/api/monitors{path}", **asked)
+
+    return send
+
+
+@pytest.fixture
+def client(cronitor: StandIn) -> Iterator[Client]:
+    with Client(cronitor.control_url) as made:
+        yield made

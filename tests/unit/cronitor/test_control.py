@@ -1,20 +1,14 @@
 """The control interface, by its client."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 import requests
 
 from tests.cronitor.client import Client
-from tests.cronitor.stand_in import NotHeardError, ProtocolBrokenError, StandIn
+from tests.cronitor.stand_in import StandIn
+from tests.cronitor.watched import NotHeardError, ProtocolBrokenError
 from tests.unit.cronitor.conftest import SDK_KEY, Clock, Tell
-
-
-@pytest.fixture
-def client(cronitor: StandIn) -> Iterator[Client]:
-    with Client(cronitor.control_url) as made:
-        yield made
 
 
 def test_the_client_sees_what_the_stand_in_sees(cronitor: StandIn, client: Client, tell: Tell) -> None:
@@ -111,8 +105,8 @@ def test_behaviour_is_set_from_elsewhere(cronitor: StandIn, client: Client, http
     body = [{"type": "job", "key": "backup"}]
     answer = http.put(f"{cronitor.url}/api/monitors", json=body, auth=(SDK_KEY, ""), timeout=10)
     assert isinstance(answer.json(), list)
-    for wrong in ({"rate_limit": True}, {"put_status": 418}):
-        with pytest.raises(ValueError, match=r"behaviour|put_status"):
+    for wrong in ({"rate_limit": True}, {"put_status": 418}, {"groups": "ops"}, {"tags": [1]}):
+        with pytest.raises(ValueError, match=r"behaviour|put_status|list of texts"):
             client.behave(**wrong)
 
 
@@ -134,11 +128,3 @@ def test_a_mistake_in_using_the_control_interface_is_no_request_to_cronitor(
     assert http.get(f"{cronitor.control_url}/_control/run", timeout=10).status_code == 404
     assert http.get(f"{cronitor.control_url}/page/nothing.js", timeout=10).status_code == 404
     assert cronitor.requests() == []
-
-
-def test_the_page_needs_nothing_from_outside(cronitor: StandIn, http: requests.Session) -> None:
-    for path, kind in (("/", "text/html"), ("/page/page.css", "text/css"), ("/page/page.js", "javascript")):
-        answer = http.get(cronitor.url + path, timeout=10)
-        assert answer.status_code == 200
-        assert kind in answer.headers["Content-Type"]
-        assert "//" not in answer.text.replace("// ", "")

@@ -37,6 +37,8 @@ def test_everything_that_is_documented_is_read() -> None:
         ("state=run&series=a", []),
         ("state=ok", []),
         ("", ["missing-state"]),
+        ("series=a", ["missing-state"]),
+        ("series=a&message=app%200", []),
         ("state=started&series=a", ["unknown-state"]),
         ("state=run", ["missing-series"]),
         ("state=run&series=a&exit_code=1", ["unknown-parameter"]),

@@ -1,28 +1,12 @@
 """The monitors API over real HTTP."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import requests
 
 from tests.cronitor.stand_in import StandIn
-from tests.unit.cronitor.conftest import SDK_KEY, TELEMETRY_KEY
-
-Call = Callable[..., requests.Response]
-BACKUP = {"type": "job", "key": "backup", "name": "shop/backup", "schedule": "*/5 * * * *", "timezone": "Europe/Berlin"}
-
-
-@pytest.fixture
-def call(cronitor: StandIn, http: requests.Session) -> Call:
-    """Calls the monitors API with the SDK key."""
-
-    def send(method: str, path: str = "", **more: Any) -> requests.Response:
-        asked: dict[str, Any] = {"auth": (SDK_KEY, ""), "timeout": 10} | more
-        return http.request(method, f"{cronitor.url}/api/monitors{path}", **asked)
-
-    return send
+from tests.unit.cronitor.conftest import BACKUP, SDK_KEY, TELEMETRY_KEY, Call
 
 
 @pytest.mark.parametrize("body", [{"monitors": [BACKUP]}, [BACKUP]])
@@ -98,6 +82,19 @@ def test_each_form_of_error_body_is_met(cronitor: StandIn, call: Call) -> None:
 def test_only_a_key_with_every_scope_is_let_in(call: Call, auth: tuple[str, str] | None, status: int) -> None:
     assert call("PUT", json=[BACKUP], auth=auth).status_code == status
     assert call("GET", auth=auth).status_code == status
+
+
+def test_an_account_with_a_telemetry_key_alone_has_monitors_without_schedules(http: requests.Session) -> None:
+    with StandIn(keys={TELEMETRY_KEY: "telemetry"}) as cronitor:
+        url = f"{cronitor.url}/api/monitors"
+        assert http.put(url, json=[BACKUP], auth=(TELEMETRY_KEY, ""), timeout=10).status_code == 403
+        assert http.put(url, json=[BACKUP], auth=(SDK_KEY, ""), timeout=10).status_code == 401
+        assert cronitor.monitors() == []
+        event = {"state": "run", "series": "one"}
+        assert http.get(f"{cronitor.url}/p/{TELEMETRY_KEY}/backup", params=event, timeout=10).status_code == 200
+        [monitor] = cronitor.monitors()
+    assert (monitor["key"], monitor["name"], monitor["schedule"]) == ("backup", "backup", None)
+    assert not monitor["initialized"]
 
 
 def test_a_malformed_authorization_is_refused(call: Call) -> None:

@@ -10,6 +10,7 @@ COMPLETE = Event("backup", "complete", "one", stamp=160.0, status_code=0)
 FAIL = Event("backup", "fail", "one", stamp=160.0, status_code=3)
 STUCK = Event("backup", "fail", "one", message="app ImagePullBackOff")
 DEADLINE = Event("backup", "fail", "one", stamp=160.0, message="DeadlineExceeded")
+SAID = Event("backup", "", "one", stamp=160.0, message="app 0")
 LATER = Event("backup", "complete", "one", stamp=170.0, status_code=0)
 
 
@@ -32,6 +33,9 @@ def judged(*events: Event) -> list[str]:
         (STUCK,),
         (STUCK, RUN, COMPLETE),
         (RUN, Event("backup", "ok")),
+        (RUN, SAID),
+        (RUN, SAID, LATER),
+        (RUN, COMPLETE, SAID),
     ],
 )
 def test_what_may_be(events: tuple[Event, ...]) -> None:
@@ -52,6 +56,10 @@ def test_what_may_be(events: tuple[Event, ...]) -> None:
         ((RUN, FAIL, Event("backup", "fail", "one", status_code=4)), ["second-verdict"]),
         ((STUCK, RUN, FAIL), ["second-verdict"]),
         ((STUCK, COMPLETE), ["complete-without-run"]),
+        ((SAID,), ["complete-without-run"]),
+        ((RUN, SAID, SAID), ["duplicate"]),
+        ((RUN, SAID, Event("backup", "", "one", stamp=161.0, message="app 0")), ["duplicate"]),
+        ((RUN, SAID, COMPLETE, FAIL), ["second-verdict"]),
         ((FAIL, RUN), ["run-after-verdict"]),
         ((RUN, COMPLETE, Event("backup", "run", "one", stamp=200.0)), ["duplicate"]),
         ((RUN, Event("restore", "complete", "one")), ["series-split", "complete-without-run"]),

@@ -5,7 +5,8 @@ from http.client import HTTPConnection
 import pytest
 import requests
 
-from tests.cronitor.stand_in import ProtocolBrokenError, StandIn
+from tests.cronitor.stand_in import StandIn
+from tests.cronitor.watched import ProtocolBrokenError
 from tests.unit.cronitor.conftest import SDK_KEY, TELEMETRY_KEY, Clock, Tell
 
 
