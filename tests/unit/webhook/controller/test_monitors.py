@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.cronitor.monitors import ATTRIBUTES, NULLABLE, Monitors
+from tests.cronitor.monitors import Monitors
+from tests.cronitor.validation import ATTRIBUTES, NULLABLE
 from tests.unit.webhook.objects import CRON_JOB_UID, cron_job
 from webhook.annotation_table import OURS, Annotation
 from webhook.annotations import PREFIX, TABLE, KeyInference, Options, Scope, layered, read
