@@ -1,4 +1,7 @@
-"""The options of a CronJob over all levels: the chart's, its Namespace's, its own."""
+"""The options of a CronJob over all levels: the chart's, its Namespace's, its own.
+
+Admission and controller must come to the same: what a run is told under is settled by whichever comes first.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -9,13 +12,17 @@ Annotations = Mapping[str, str]
 
 
 class Levels:
-    """`namespace_annotations` gives those of a Namespace, or None. Admission and controller must come to the same."""
+    """Over caches: `namespace_annotations` gives those of a Namespace, or None."""
 
     def __init__(self, chart: Options, namespace_annotations: Callable[[str], Annotations | None]) -> None:
         self._chart, self._namespace_annotations = chart, namespace_annotations
 
     def of(self, namespace: str, own: Annotations | None) -> Options:
         """The options of a CronJob with these annotations of its own in this namespace."""
-        above = self._namespace_annotations(namespace)
-        levels = [self._chart, *([annotations.read(above, Scope.NAMESPACE)] if above else [])]
-        return annotations.layered(*levels, annotations.read(own))
+        return options_of(self._chart, self._namespace_annotations(namespace), own)
+
+
+def options_of(chart: Options, above: Annotations | None, own: Annotations | None) -> Options:
+    """The options of a CronJob: the chart's, those `above` on its Namespace, its own."""
+    levels = [chart, *([annotations.read(above, Scope.NAMESPACE)] if above else [])]
+    return annotations.layered(*levels, annotations.read(own))
