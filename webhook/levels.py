@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from webhook import annotations
-from webhook.annotations import Options, Scope
+from webhook.annotations import Options, Problem, Scope
 
 Annotations = Mapping[str, str]
 
@@ -19,3 +19,7 @@ class Levels:
         above = self._namespace_annotations(namespace)
         levels = [self._chart, *([annotations.read(above, Scope.NAMESPACE)] if above else [])]
         return annotations.layered(*levels, annotations.read(own))
+
+    def unknown(self, namespace: str) -> tuple[Problem, ...]:
+        """The keys on the Namespace that nobody knows; `of` passes them over, as it does those of the CronJob."""
+        return annotations.unknown(self._namespace_annotations(namespace), Scope.NAMESPACE)

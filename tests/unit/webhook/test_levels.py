@@ -60,3 +60,11 @@ def test_what_admission_is_given_comes_to_the_same_identity() -> None:
     whole, part = levels(ON_NAMESPACE).of("shop", {}), levels(given).of("shop", {})
     assert identify("shop", "backup", "uid", part) == identify("shop", "backup", "uid", whole)
     assert (part.include, part.inject) == (whole.include, whole.inject)
+
+
+def test_what_nobody_knows_on_the_namespace_is_said_of_the_namespace() -> None:
+    found = levels({f"{PREFIX}injection": "x", f"{PREFIX}tag": "a", f"{PREFIX}name": "known, though not there"})
+    assert [str(problem) for problem in found.unknown("shop")] == [
+        "k8s.cronitor.io/tag of the Namespace: 'a' is ignored, no such key; did you mean tags?"
+    ]
+    assert found.unknown("elsewhere") == ()

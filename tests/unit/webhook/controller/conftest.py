@@ -27,6 +27,7 @@ from webhook.controller.run_book import RunBook
 from webhook.controller.runs import RunTeller
 from webhook.controller.stuck import Thresholds
 from webhook.controller.verdicts import Rules
+from webhook.levels import Levels
 from webhook.monitor_identity import MonitorIdentity
 from webhook.state import Breaker
 from webhook.telemetry import Event
@@ -88,7 +89,7 @@ class World:
         self.publisher = StatePublisher(
             objects, self.config_maps, self.keeper, SETTINGS, WANTED.owner_uid, lambda: self.breakers
         )
-        opener = RunOpener(self.cron_jobs, self.keeper, DEFAULTS)
+        opener = RunOpener(self.cron_jobs, self.keeper, Levels(DEFAULTS, self.keeper.annotations))
         self.book = RunBook(self.jobs, self.caches.pods, IGNORED, opener.open_run)
         self.telemetry = Telemetry()
         self.outbox = Outbox(self.telemetry, 50, lambda _job, series, event: self.book.acknowledge(series, event))
