@@ -43,7 +43,7 @@ class Mutation:
             secret=settings.names.namespace_objects,
             dry_run=settings.dry_run,
         )
-        self._levels = Levels(settings.default_options, lambda namespace: state().annotations.get(namespace))
+        self._chart = settings.default_options
         self._gate = Gate()
 
     def answer(self, body: bytes) -> bytes:
@@ -73,7 +73,7 @@ class Mutation:
             return None, self._skipped(request, found.reason)
         mark, state = run_mark.of_job(found.job), self._state()
         own = found.cron_job["metadata"].get("annotations") if found.cron_job else None
-        options = self._levels.of(request.namespace, own)
+        options = Levels(self._chart, state.annotations.get).of(request.namespace, own)
         reason = decide.why_not(
             request.pod,
             found,
