@@ -25,7 +25,7 @@ from webhook.annotation_values import (
 PREFIX = "k8s.cronitor.io/"
 
 OURS = frozenset({
-    "exempt", "freed", "injected", "injection", "noted-until", "run", "sidecar-tells",
+    "exempt", "freed", "injected", "injection", "noted-until", "records", "run", "sidecar-tells",
     "tls-published-at", "tls-switched-at",
 })  # fmt: skip
 """Keys under the prefix that we write ourselves, as annotations or labels, or that are no annotation but a label."""
