@@ -113,7 +113,7 @@ TABLE = (
         everywhere=True,
     ),
     Annotation(
-        "env", "env", variable, "text", "the chart's `config.defaultEnvironment`", "production",
+        "env", "env", variable, "text", "the chart's `config.environment`", "production",
         "The environment in Cronitor under which runs are told. An empty text means none.",
         everywhere=True,
     ),

@@ -103,14 +103,12 @@ def read(annotations: Mapping[str, str] | None, scope: Scope = Scope.CRON_JOB) -
 
 def for_admission(given: Mapping[str, str] | None) -> dict[str, str]:
     """Of a Namespace's annotations those that decide on a pod and on what its run is told under."""
-    return {
-        full_key: text
-        for full_key, text in (given or {}).items()
-        if full_key.startswith(PREFIX)
-        and (known := KNOWN.get(full_key.removeprefix(PREFIX))) is not None
-        and known.option in DECIDE_ADMISSION
-        and len(text.encode(errors="surrogatepass")) <= LONGEST_ON_NAMESPACE
-    }
+    found = (
+        _given(given or {}, (annotation.key, *annotation.old_keys))
+        for annotation in TABLE
+        if annotation.option in DECIDE_ADMISSION
+    )
+    return {PREFIX + one[0]: one[1] for one in found if one and len(one[1].encode()) <= LONGEST_ON_NAMESPACE}
 
 
 def _given(annotations: Mapping[str, str], keys: tuple[str, ...]) -> tuple[str, str] | None:

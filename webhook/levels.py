@@ -6,7 +6,7 @@ Admission and controller must come to the same: what a run is told under is sett
 from collections.abc import Callable, Mapping
 
 from webhook import annotations
-from webhook.annotations import Options, Scope
+from webhook.annotations import Options, Problem, Scope
 
 Annotations = Mapping[str, str]
 
@@ -19,10 +19,10 @@ class Levels:
 
     def of(self, namespace: str, own: Annotations | None) -> Options:
         """The options of a CronJob with these annotations of its own in this namespace."""
-        return options_of(self._chart, self._namespace_annotations(namespace), own)
+        above = self._namespace_annotations(namespace)
+        levels = [self._chart, *([annotations.read(above, Scope.NAMESPACE)] if above else [])]
+        return annotations.layered(*levels, annotations.read(own))
 
-
-def options_of(chart: Options, above: Annotations | None, own: Annotations | None) -> Options:
-    """The options of a CronJob: the chart's, those `above` on its Namespace, its own."""
-    levels = [chart, *([annotations.read(above, Scope.NAMESPACE)] if above else [])]
-    return annotations.layered(*levels, annotations.read(own))
+    def unknown(self, namespace: str) -> tuple[Problem, ...]:
+        """The keys on the Namespace that nobody knows; `of` passes them over, as it does those of the CronJob."""
+        return annotations.unknown(self._namespace_annotations(namespace), Scope.NAMESPACE)

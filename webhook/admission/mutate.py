@@ -11,7 +11,7 @@ from webhook.admission.decide import Owners, Reason, Skipped
 from webhook.admission.gate import Gate
 from webhook.admission.owners import OwnerLookup
 from webhook.admission.template import Template
-from webhook.levels import options_of
+from webhook.levels import Levels
 from webhook.monitor_identity import identify
 from webhook.settings import Settings
 from webhook.state import SharedState
@@ -73,7 +73,7 @@ class Mutation:
             return None, self._skipped(request, found.reason)
         mark, state = run_mark.of_job(found.job), self._state()
         own = found.cron_job["metadata"].get("annotations") if found.cron_job else None
-        options = options_of(self._chart, state.annotations.get(request.namespace), own)
+        options = Levels(self._chart, state.annotations.get).of(request.namespace, own)
         reason = decide.why_not(
             request.pod,
             found,

@@ -87,9 +87,10 @@ class MonitorIndex:
             return None
         reference = CronJobReference(metadata["namespace"], metadata["name"], metadata["uid"])
         options = self._levels.of(metadata["namespace"], metadata.get("annotations"))
+        above = self._levels.unknown(metadata["namespace"])
         if not annotations.included(options):
             unknown = annotations.unknown(metadata.get("annotations"))
-            return Entry(reference, None, (*options.problems, *unknown))
+            return Entry(reference, None, (*options.problems, *above, *unknown))
         desired = monitors.desired(cron_job, options, self._defaults)
         wanted = Wanted(reference, metadata.get("creationTimestamp") or "", desired.monitor)
-        return Entry(reference, wanted, desired.problems)
+        return Entry(reference, wanted, (*desired.problems, *above))

@@ -1,5 +1,7 @@
 """Chart, Namespace, CronJob: the later level wins, and both processes come to the same."""
 
+import pytest
+
 from webhook import annotations
 from webhook.annotations import KeyInference, Options
 from webhook.levels import Levels
@@ -54,9 +56,36 @@ def test_a_text_too_long_for_all_namespaces_is_ignored_by_both() -> None:
     assert levels(long).of("shop", None).env == "prod"
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"key-inference": "name" + " " * 300, "id-inference": "name"},
+        {"key-inference": "k8s", "id-inference": "name"},
+        {"env": "\0" * 100},
+        {"env": "\ud800" * 85, "inject": "false"},
+        {"name-prefix": "ü" * 129},
+        {"name-prefix": "ü" * 128, "include": "yes"},
+    ],
+    ids=str,
+)
+def test_whatever_is_written_admission_comes_to_the_same(given: dict[str, str]) -> None:
+    above = {PREFIX + key: text for key, text in given.items()}
+    whole, part = levels(above).of("shop", {}), levels(annotations.for_admission(above)).of("shop", {})
+    assert identify("shop", "backup", "uid", part) == identify("shop", "backup", "uid", whole)
+    assert (part.include, part.inject) == (whole.include, whole.inject)
+
+
 def test_what_admission_is_given_comes_to_the_same_identity() -> None:
     given = annotations.for_admission(ON_NAMESPACE)
     assert set(given) == {PREFIX + key for key in ("include", "env", "id-inference", "name-prefix")}
     whole, part = levels(ON_NAMESPACE).of("shop", {}), levels(given).of("shop", {})
     assert identify("shop", "backup", "uid", part) == identify("shop", "backup", "uid", whole)
     assert (part.include, part.inject) == (whole.include, whole.inject)
+
+
+def test_what_nobody_knows_on_the_namespace_is_said_of_the_namespace() -> None:
+    found = levels({f"{PREFIX}injection": "x", f"{PREFIX}tag": "a", f"{PREFIX}name": "known, though not there"})
+    assert [str(problem) for problem in found.unknown("shop")] == [
+        "k8s.cronitor.io/tag of the Namespace: 'a' is ignored, no such key; did you mean tags?"
+    ]
+    assert found.unknown("elsewhere") == ()

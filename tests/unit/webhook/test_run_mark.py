@@ -42,6 +42,7 @@ FULL = RunMark(
         RunMark("uid", "shop/backup", start=0.0),
         RunMark("uid", "shop/backup", run=True, verdict="complete"),
         RunMark("uid", "shop/backup", stuck=True, owed=(STUCK,)),
+        RunMark("uid", "shop/backup", logs_complete=True),
         RunMark("uid", "shop/backup", run=True, owed=(RUN,)),
         RunMark("uid", "shop/backup", run=True, verdict="complete", owed=(COMPLETE,)),
         FULL,
@@ -59,6 +60,14 @@ def test_it_is_compact_and_says_its_version() -> None:
 
 def test_the_identity_is_the_frozen_one() -> None:
     assert FULL.identity == MonitorIdentity("uid", "shop/“backup” ü", "prod")
+    logging = replace(MARK, logs_complete=True)
+    assert logging.identity == MonitorIdentity("uid", "shop/backup", "", logs_complete=True)
+
+
+def test_a_mark_of_an_earlier_version_has_its_completion_told_as_a_state() -> None:
+    earlier = read({ANNOTATION: '{"v":1,"key":"uid","name":"shop/backup","alert_on":"run"}'})
+    assert earlier is not None
+    assert earlier.logs_complete is False
 
 
 @pytest.mark.parametrize("annotations", [None, {}, {"k8s.cronitor.io/include": "true"}])

@@ -46,6 +46,32 @@ def test_breakers_that_cannot_be_read_are_none(broken: str) -> None:
     assert read({"data": document}) == SharedState(frozenset({"shop"}))
 
 
+ON_NAMESPACES = {"shop": {"k8s.cronitor.io/env": "prod “ü”\n", "k8s.cronitor.io/include": "true"}, "lager": {}}
+
+
+def test_annotations_of_namespaces_read_back() -> None:
+    state = SharedState(frozenset({"shop"}), {"shop": OPEN}, ON_NAMESPACES)
+    assert read({"data": write(state)}) == state
+    assert "annotations" not in write(SharedState(frozenset({"shop"})))[KEY]
+
+
+def test_annotations_are_the_same_text_whatever_their_order() -> None:
+    turned = {name: dict(reversed(found.items())) for name, found in reversed(ON_NAMESPACES.items())}
+    assert write(SharedState(annotations=turned)) == write(SharedState(annotations=ON_NAMESPACES))
+
+
+@pytest.mark.parametrize("broken", ["null", "7", "[]", '"x"'])
+def test_annotations_that_cannot_be_read_are_none(broken: str) -> None:
+    for document in (broken, f'{{"shop":{broken}}}'):
+        text = f'{{"provisioned":["shop"],"annotations":{document}}}'
+        assert read({"data": {KEY: text}}) == SharedState(frozenset({"shop"}))
+
+
+def test_what_cannot_be_read_of_one_namespace_keeps_nothing_else_from_being_read() -> None:
+    text = '{"provisioned":["shop"],"annotations":{"lager":7,"shop":{"k8s.cronitor.io/env":5}}}'
+    assert read({"data": {KEY: text}}).annotations == {"shop": {"k8s.cronitor.io/env": "5"}}
+
+
 @pytest.mark.parametrize(
     "config_map",
     [

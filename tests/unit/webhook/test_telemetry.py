@@ -13,6 +13,7 @@ COMPLETE = Event(State.COMPLETE, 1772366460.25, "attempt 1/7 · app 0", 0, 60.25
 CROWD = Event(State.FAIL, 1772366460.0, "3/5 succeeded · 2 failed", 137, 60.0, 2, 3)
 STUCK = Event(State.FAIL, 1772366400.5, "attempt 1/7 · pod Unschedulable", stuck=True)
 ATTEMPT = Event(State.FAIL, 1772366430.0, "attempt 1/7 · app 5", 5, 30.0, 1, host="node-1", attempt="0f3a9c1e.2")
+CROWD_COMPLETE = replace(COMPLETE, succeeded=3)
 EVENTS = [RUN, COMPLETE, CROWD, STUCK, ATTEMPT, replace(COMPLETE, message='“ü”\u2028\n"x"\\', duration=0.1 + 0.2)]
 
 
@@ -35,6 +36,23 @@ EVENTS = [RUN, COMPLETE, CROWD, STUCK, ATTEMPT, replace(COMPLETE, message='“ü
 )  # fmt: skip
 def test_an_event_becomes_parameters(event: Event, expected: list[tuple[str, str]]) -> None:
     assert query(event, "uid", "prod") == expected
+
+
+def test_a_completion_without_a_state_has_a_message_and_no_figures() -> None:
+    found = query(CROWD_COMPLETE, "uid", "prod", logs_complete=True)
+    assert found == [("series", "uid"), ("stamp", "1772366460.250"), ("env", "prod"), ("host", "node-1"),
+                     ("message", "Job completed · attempt 1/7 · app 0")]  # fmt: skip
+    bare = Event(State.COMPLETE, 1.0)
+    assert query(bare, "uid", "", logs_complete=True) == [
+        ("series", "uid"), ("stamp", "1.000"), ("message", "Job completed"),
+    ]  # fmt: skip
+    long = replace(COMPLETE, message="ü" * 3000)
+    assert len(dict(query(long, "uid", "", logs_complete=True))["message"]) == MESSAGE_LIMIT
+
+
+@pytest.mark.parametrize("event", [RUN, CROWD, STUCK, ATTEMPT])
+def test_all_but_the_completion_stay_states(event: Event) -> None:
+    assert query(event, "uid", "prod", logs_complete=True) == query(event, "uid", "prod")
 
 
 def test_what_is_unknown_is_left_out() -> None:

@@ -213,6 +213,8 @@ def test_the_environment_of_a_plain_pod() -> None:
         ({"options": Options(containers=("app", "worker"))}, "CRONITOR_CONTAINERS", "app,worker"),
         ({}, "CRONITOR_CONTAINERS", None),
         ({"identity": MonitorIdentity("k", "n", "")}, "CRONITOR_ENV", None),
+        ({"identity": MonitorIdentity("k", "n", "", logs_complete=True)}, "CRONITOR_LOG_COMPLETE", "true"),
+        ({}, "CRONITOR_LOG_COMPLETE", None),
         ({"a_job": job(annotations={"cronjob.kubernetes.io/instantiate": "manual"})}, "CRONITOR_MANUAL", "true"),
         ({}, "CRONITOR_MANUAL", None),
         ({"template": replace(TEMPLATE, proxy=Proxy("http://p:1", "http://p:2", ".corp"))}, "HTTPS_PROXY", "http://p:1"),

@@ -1,6 +1,7 @@
 """A review from its bytes to its answer: always allowed, whatever comes, and never with what went wrong inside."""
 
 import copy
+import hashlib
 import io
 import json
 import logging
@@ -16,13 +17,15 @@ from tests.unit.webhook.api_store import Fault
 from tests.unit.webhook.objects import CREATED_AT, CRON_JOB_UID, JOB_UID, cron_job, job, owned_by, pod
 from tests.unit.webhook.reviews import UID, admitted, response_of, review
 from tests.unit.webhook.settings_document import settings
-from webhook import exemption, run_mark
+from webhook import annotations, exemption, run_mark
 from webhook.admission.app import LARGEST_REVIEW_BYTES, create_app
 from webhook.admission.decide import Owners, Reason, Skipped
 from webhook.admission.mutate import Mutation
 from webhook.admission.owners import OwnerLookup
 from webhook.clients.informer import Informer, Source
 from webhook.clients.kube import KubeClient
+from webhook.controller.monitors import MonitorDefaults, desired
+from webhook.levels import Levels
 from webhook.run_mark import RunMark
 from webhook.state import Breaker, SharedState, Standing
 
@@ -273,6 +276,76 @@ def test_the_newest_word_of_the_controller_counts(kube: KubeClient, kept: None) 
     assert "patch" in response_of(mutation.answer(sent(review(pod()))))
 
 
+ON_NAMESPACE = {
+    f"k8s.cronitor.io/{key}": text
+    for key, text in {"include": "true", "env": "staging", "key-inference": "name", "name-prefix": "none"}.items()
+}
+
+
+def on_namespace(kube: KubeClient, given: Mapping[str, str], **changes: Any) -> Mutation:
+    """With what the controller publishes of such a Namespace."""
+    state = SharedState(frozenset({"shop"}), annotations={"shop": annotations.for_admission(given)})
+    return Mutation(settings(**changes), lookup(kube), lambda: state, no_limits, clock=lambda: CREATED_AT)
+
+
+@pytest.mark.parametrize("own", [{}, {"name": "Nightly"}, {"name_prefix": "x-"}, {"key_inference": "k8s"}, {"env": ""}])
+@pytest.mark.parametrize("cluster", ["", "eu-1"])
+def test_a_namespaces_annotations_and_the_cluster_give_the_identity_that_the_monitor_has(
+    kube: KubeClient, api: ApiServer, own: dict[str, str], cluster: str
+) -> None:
+    api.put(JOB, job())
+    api.put(CRON_JOB, cron_job(**own))
+    given = pod()
+    mutation = on_namespace(kube, ON_NAMESPACE, **{"config.clusterName": cluster, "config.environment": "prod"})
+    variables = environment(admitted(given, mutation.answer(sent(review(given)))))
+    levels = Levels(settings(**{"config.environment": "prod"}).default_options, lambda _namespace: ON_NAMESPACE)
+    options = levels.of("shop", cron_job(**own)["metadata"]["annotations"])
+    assert variables["CRONITOR_MONITOR_KEY"] == desired(cron_job(**own), options, MonitorDefaults(cluster)).monitor.key
+    assert variables.get("CRONITOR_ENV") == (None if own == {"env": ""} else "staging")
+
+
+def test_the_key_of_a_name_is_that_of_cluster_and_name(kube: KubeClient, api: ApiServer) -> None:
+    api.put(JOB, job())
+    api.put(CRON_JOB, cron_job())
+    given = pod()
+    mutation = on_namespace(kube, ON_NAMESPACE, **{"config.clusterName": "eu-1"})
+    variables = environment(admitted(given, mutation.answer(sent(review(given)))))
+    assert variables["CRONITOR_MONITOR_KEY"] == hashlib.sha1(b"eu-1/backup").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("given", "own", "outcome"),
+    [
+        ({"include": "true"}, {}, "injected"),
+        ({"include": "true"}, {"include": "false"}, "not_included"),
+        ({"include": "true", "inject": "false"}, {}, "opted_out"),
+        ({"include": "true", "inject": "false"}, {"inject": "true"}, "injected"),
+        ({"include": "yes"}, {}, "not_included"),
+        ({}, {"include": "true"}, "injected"),
+    ],
+)
+def test_a_namespaces_annotations_decide_where_the_cron_job_says_nothing(
+    kube: KubeClient, api: ApiServer, counted: Counted, given: Json, own: Json, outcome: str
+) -> None:
+    api.put(JOB, job())
+    api.put(CRON_JOB, cron_job(**own))
+    mutation = on_namespace(kube, {f"k8s.cronitor.io/{key}": text for key, text in given.items()})
+    mutation.answer(sent(review(pod())))
+    assert counted() == {outcome: 1}
+
+
+def test_a_completion_that_is_told_as_a_message_reaches_the_sidecar_by_annotation_and_mark(
+    mutation: Mutation, api: ApiServer
+) -> None:
+    given = pod()
+    api.put(CRON_JOB, cron_job(include="true", log_complete_event="true"))
+    assert environment(admitted(given, mutation.answer(sent(review(given)))))["CRONITOR_LOG_COMPLETE"] == "true"
+    mark = RunMark("key", "shop/backup", job=JOB_UID)
+    api.put(JOB, job(annotations={run_mark.ANNOTATION: run_mark.write(mark)}))
+    frozen = environment(admitted(given, mutation.answer(sent(review(given)))))
+    assert "CRONITOR_LOG_COMPLETE" not in frozen, "an open run goes on as it began"
+
+
 def test_with_the_default_include_a_cron_job_without_annotations_is_injected(kube: KubeClient, api: ApiServer) -> None:
     api.put(JOB, job())
     api.put(CRON_JOB, cron_job())
@@ -321,6 +394,30 @@ def test_whatever_comes_is_allowed_with_its_uid(
     assert (answer.status_code, answer.content_type) == (200, "application/json")
     assert response_of(answer.data) == {"uid": uid, "allowed": True}
     assert counted() == {reason: 1}
+
+
+def of_cron_job(**annotations: str) -> Json:
+    kind = {"group": "batch", "version": "v1", "kind": "CronJob"}
+    return review(cron_job(**annotations), kind=kind, resource={**kind, "resource": "cronjobs"})
+
+
+def test_what_has_no_effect_on_a_cron_job_is_warned_of_and_no_pods_are_counted(
+    http: FlaskClient, api: ApiServer, counted: Counted
+) -> None:
+    answer = http.post("/warn", data=sent(of_cron_job(include="yes", grace_seconds="30")))
+    assert (answer.status_code, answer.content_type) == (200, "application/json")
+    warning = 'k8s.cronitor.io/include: \'yes\' is ignored, it must be a boolean such as "true" or "false"'
+    assert json.loads(answer.data)["response"] == {"uid": UID, "allowed": True, "warnings": [warning]}
+    assert response_of(http.post("/warn", data=sent(of_cron_job(include="true"))).data) == {"uid": UID, "allowed": True}
+    assert (counted(), api.requests) == ({}, []), "it asks nobody: whoever applies a CronJob waits for it"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", sent({"request": {"uid": UID, "object": None}})])
+def test_whatever_comes_to_be_warned_of_is_allowed(http: FlaskClient, body: bytes) -> None:
+    answer = http.post("/warn", data=body)
+    assert answer.status_code == 200
+    assert json.loads(answer.data)["response"]["allowed"] is True
+    assert "warnings" not in json.loads(answer.data)["response"]
 
 
 def test_a_pod_of_3_mb_is_injected_like_any_other(http: FlaskClient) -> None:

@@ -116,6 +116,39 @@ def test_an_event_whose_message_may_be_why_goes_without_it(status: int) -> None:
     assert sent(server) == [whole, [pair for pair in whole if pair[0] != "message"]]
 
 
+@pytest.mark.parametrize("status", [400, 413, 414, 431])
+def test_a_completion_without_a_state_keeps_having_none_when_its_message_may_be_why(status: int) -> None:
+    identity = MonitorIdentity("key", "shop/backup", "prod", logs_complete=True)
+    complete = Event(State.COMPLETE, 1772366460.5, "attempt 1/1 · app 0", 0, 60.5, 0, host="node-1")
+    with ScriptedServer(Answer(status), Answer()) as server:
+        assert client(server).send(identity, "uid", complete) is Taken.ACCEPTED
+    whole, short = map(dict, sent(server))
+    assert whole.pop("message") == "Job completed · attempt 1/1 · app 0"
+    assert short.pop("message") == "Job completed"
+    assert whole == short == {"series": "uid", "stamp": "1772366460.500", "env": "prod", "host": "node-1"}
+
+
+def test_a_namespaces_own_key_is_used_for_its_runs_alone() -> None:
+    keys = {"shop": "own-key"}
+    with ScriptedServer(*[Answer()] * 4) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        api = TelemetryClient(url, KEY, key_of=lambda namespace: keys.get(namespace, ""))
+        for namespace in ("shop", "lager", ""):
+            api.send(IDENTITY, "uid", RUN, namespace)
+        keys["shop"] = "newer-key"
+        api.send(IDENTITY, "uid", RUN, "shop")
+        used = [urlsplit(request.path).path.split("/")[2] for request in server.requests]
+    assert used == ["own-key", KEY, KEY, "newer-key"]
+
+
+def test_no_error_holds_a_namespaces_own_key(cronitor: StandIn) -> None:
+    cronitor.fault("reset", times=1)
+    api = TelemetryClient(cronitor.url, KEY, key_of=lambda _namespace: "own-key-0123456789")
+    with pytest.raises(CronitorError) as raised:
+        api.send(IDENTITY, "uid", FAIL, "shop")
+    assert "own-key" not in f"{raised.value} {raised.value!r} {raised.value.__dict__}"
+
+
 def test_without_its_message_it_may_be_refused_too_or_have_to_wait() -> None:
     with ScriptedServer(Answer(414), Answer(414)) as server:
         assert client(server).send(IDENTITY, "uid", FAIL) is Taken.REFUSED

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from tests.unit.webhook.api_server import PATIENCE, ApiServer
 from tests.unit.webhook.api_store import target_of
 from tests.unit.webhook.controller.conftest import LABELLED, OWNER, SETTINGS, WANTED, Telemetry
 from tests.unit.webhook.controller.monitor_scene import Cronitor
 from tests.unit.webhook.objects import container_status, cron_job, job, owned_by, pod, running
-from webhook import run_mark, state
+from webhook import health, run_mark, state
 from webhook.clients.kube import KubeClient
 from webhook.clients.lease import Earlier
 from webhook.controller import plan
@@ -21,6 +22,7 @@ from webhook.controller.loop import Controller
 from webhook.controller.namespace_keys import of_namespaces
 from webhook.controller.objects import OwnedObjects
 from webhook.controller.queue import Key
+from webhook.errors import KeyRefused
 from webhook.run_mark import RunMark
 
 Json = dict[str, Any]
@@ -176,6 +178,27 @@ def test_what_is_written_without_effect_is_told_on_the_cron_job(replica: Replica
     assert ["grace-second" in text for text in ignored()] == [True, False]
     assert ["'maybe'" in text for text in ignored()] == [False, True]
     assert replica.cronitor.puts == []
+
+
+def test_a_key_that_is_refused_for_monitors_is_said_beside_the_200(replica: Replica, api: ApiServer) -> None:
+    def readyz() -> tuple[int, str]:
+        checks = {"caches": lambda: replica.controller.synced}
+        app = Flask("test")
+        app.register_blueprint(health.blueprint(checks, replica.controller.details()))
+        answer = app.test_client().get("/readyz")
+        return answer.status_code, answer.text
+
+    replica.label()
+    api.put(CRON_JOB, cron_job(include="true"))
+    replica.cronitor.failures = [KeyRefused(403, "no permission")]
+    replica.start()
+    assert readyz() == (200, "ok\n")
+    replica.controller.lead(Earlier())
+    api.wait_for(lambda: "monitors: " in readyz()[1])
+    status, text = readyz()
+    assert (status, text.splitlines()[0]) == (200, "ok"), "it keeps no pod from being ready"
+    assert "403: no permission" in text
+    assert "telemetry key" in text
 
 
 def test_a_namespaces_own_key_reaches_its_secret(replica: Replica, api: ApiServer) -> None:

@@ -31,6 +31,8 @@ def mark_of(options: Options | None = None, *, a_job: Json | None = None) -> Any
          RunMark(CRON_JOB_UID, "shop/backup", "prod", job=JOB_UID)),
         ({"options": Options(include=True, containers=("app", "helper"))},
          RunMark(CRON_JOB_UID, "shop/backup", containers=("app", "helper"), job=JOB_UID)),
+        ({"options": Options(include=True, log_complete_event=True)},
+         RunMark(CRON_JOB_UID, "shop/backup", job=JOB_UID, logs_complete=True)),
         ({"options": Options(include=True, key="k", name="Nightly", env="dev", alert_on=AlertOn.ATTEMPT)},
          RunMark("k", "Nightly", "dev", AlertOn.ATTEMPT, job=JOB_UID)),
     ],

@@ -20,8 +20,8 @@ class Heard:
     def __init__(self) -> None:
         self.events: list[tuple[str, str, str, bool]] = []
 
-    def __call__(self, of: CronJobReference, reason: str, message: str, *, warning: bool = False) -> None:
-        self.events.append((of.name, reason, message, warning))
+    def __call__(self, cron_job: CronJobReference, reason: str, message: str, *, warning: bool = False) -> None:
+        self.events.append((cron_job.name, reason, message, warning))
 
 
 def test_they_are_events_on_the_cron_job(api: ApiServer, kube: KubeClient) -> None:

@@ -49,9 +49,11 @@ class Cronitor:
         self._clock = clock
         self.sent: list[tuple[str, str, float]] = []
         self.script: dict[str, list[Exception | Taken]] = {}
+        self.namespaces: set[str] = set()
 
     def send(self, identity: MonitorIdentity, series: str, event: Event, namespace: str = "") -> Taken:
         assert identity == IDENTITY
+        self.namespaces.add(namespace)
         answers = self.script.get(series, [])
         self.sent.append((series, event.state.value, round(self._clock.now - 1000, 6)))
         answer = answers.pop(0) if answers else Taken.ACCEPTED
@@ -107,6 +109,12 @@ def test_the_events_of_a_series_go_in_their_order(scene: Scene) -> None:
     scene.deliver()
     assert scene.sent == [("one", "fail"), ("one", "run"), ("one", "complete")]
     assert scene.taken == [("one", STUCK), ("one", RUN), ("one", COMPLETE)]
+
+
+def test_the_namespace_of_the_run_goes_along_since_it_may_have_a_key_of_its_own(scene: Scene) -> None:
+    scene.owe(RUN)
+    scene.deliver()
+    assert scene.cronitor.namespaces == {JOB.namespace}
 
 
 def test_what_fails_is_tried_again_before_what_follows_it(scene: Scene) -> None:

@@ -165,3 +165,36 @@ def test_breakers_are_published_with_it_and_what_stands_there_is_not_written_aga
     world.breakers.clear()
     publish(world)
     assert state.read(world.api.get(CONFIG_MAP)).breakers == {}
+
+
+def annotated(world: World, namespace: str, **annotations: str) -> None:
+    given = {f"k8s.cronitor.io/{key.replace('_', '-')}": text for key, text in annotations.items()}
+    world.label(namespace, annotations={**given, "somebody.example/env": "theirs"})
+
+
+def annotations(world: World) -> Any:
+    return state.read(world.api.get(CONFIG_MAP)).annotations
+
+
+def test_what_is_written_on_namespaces_is_published_as_far_as_admission_needs_it(world: World) -> None:
+    provision(world, "lager")
+    annotated(world, "shop", include="true", env="prod", inject="false", id_inference="name", tags="a", note="b")
+    publish(world)
+    needed = {"include": "true", "env": "prod", "inject": "false", "id-inference": "name"}
+    assert annotations(world) == {"shop": {f"k8s.cronitor.io/{key}": text for key, text in needed.items()}}
+    assert published(world) == {"lager"}, "it is there before the first pod can be injected"
+
+
+def test_what_changes_on_a_namespace_is_told_and_nothing_else(world: World) -> None:
+    annotated(world, "shop", env="prod", tags="a")
+    publish(world)
+    world.api.requests.clear()
+    annotated(world, "shop", env="prod", tags="b")
+    publish(world)
+    assert writes(world) == []
+    annotated(world, "shop", env="x" * 300, include="true")
+    publish(world)
+    assert annotations(world) == {"shop": {"k8s.cronitor.io/include": "true"}}, "longer than the ConfigMap has room for"
+    world.unlabel("shop")
+    publish(world)
+    assert annotations(world) == {}
