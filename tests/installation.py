@@ -39,7 +39,7 @@ def install(
     given: dict[str, Any] = {
         "credentials": {"apiKey": api_key, "telemetryKey": telemetry_key},
         "cronitor": {**addresses, "extraCA": ca},
-        **_image_values(),
+        **image_values(),
     }
     command = [
         "helm", "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace",
@@ -64,7 +64,8 @@ def load_images() -> None:
         images.load(images.build())
 
 
-def _image_values() -> dict[str, Any]:
+def image_values() -> dict[str, Any]:
+    """The values that name the images of this checkout."""
     values: dict[str, Any] = {}
     if os.environ.get("CLUSTER") != "current":
         webhook, sidecar = (f"docker.io/cronitor-k8s/{name}:test" for name in ("webhook", "sidecar"))

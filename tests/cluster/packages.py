@@ -20,6 +20,8 @@ CLUSTER_PACKAGES: Mapping[str, str] = {
     "iproute2": "ip",
     "conntrack": "conntrack",
     "busybox-static": "busybox",
+    "curl": "curl",
+    "jq": "jq",
 }
 IMAGE_PACKAGES: Mapping[str, str] = {"buildah": "buildah", "debootstrap": "debootstrap"}
 
