@@ -14,11 +14,12 @@ from webhook.clients.informer import Informer, Source, named
 from webhook.clients.kube import KubeClient
 from webhook.clients.lease import Earlier
 from webhook.controller import outbox, plan
+from webhook.controller.events import EventRecorder
 from webhook.controller.job_index import JobIndex
 from webhook.controller.marks import Absence
 from webhook.controller.monitor_requests import Monitors
 from webhook.controller.monitoring import Monitoring
-from webhook.controller.namespace_keys import NamespaceKeys
+from webhook.controller.namespace_keys import NamespaceKeys, UnusableKeys
 from webhook.controller.namespaces import NamespaceCaches, NamespaceKeeper
 from webhook.controller.objects import OwnedObjects
 from webhook.controller.opener import RunOpener
@@ -34,6 +35,7 @@ from webhook.levels import Levels
 from webhook.settings import Settings
 from webhook.telemetry import Event
 
+KEY_OF_NAMESPACE = "namespace-key"
 THREADS = 4
 FIRST = -3600.0
 """As a delay: before all that waits. What was taken must be noted soon, or another leader tells it again."""
@@ -112,6 +114,7 @@ class Controller:
                 "job": self._runs,
                 **self._protection.reconcilers,
                 **self._monitoring.reconcilers,
+                KEY_OF_NAMESPACE: UnusableKeys(keys, EventRecorder(kube, settings.pod_name)),
                 **others,
             }
         )
@@ -141,7 +144,8 @@ class Controller:
         known = self._state.get(self._settings.namespace, self._settings.names.state_config_map)
         for key in self._protection.lead(state.read(known)):
             self.queue.add(key)
-        for key in self._monitoring.lead():
+        own_keys = (Key(KEY_OF_NAMESPACE, namespace) for namespace in self._keys.namespaces())
+        for key in (*self._monitoring.lead(), *own_keys):
             self.queue.add(key)
         for kind in ("state", *self._others):
             self.queue.add(Key(kind))
@@ -201,6 +205,8 @@ class Controller:
         caches.namespaces.on_change(lambda _kind, found: self._label_changed(found["metadata"]["name"]))
         for informer in (caches.service_accounts, caches.role_bindings, caches.secrets, *self._keys.informers):
             informer.on_change(lambda _kind, found: self._object_changed(found["metadata"]["namespace"]))
+        for informer in self._keys.informers:
+            informer.on_change(lambda _kind, found: self._add(Key(KEY_OF_NAMESPACE, found["metadata"]["namespace"])))
         self._state.on_change(lambda _kind, _found: self._add(Key("state"), SETTLE_SECONDS))
         self._jobs.on_change(lambda _kind, job: self._add(_job_key(job)))
         self._cron_jobs.on_change(self._cron_job_changed)

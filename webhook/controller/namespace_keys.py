@@ -8,13 +8,30 @@ from typing import Any
 from webhook import logs
 from webhook.clients.informer import Informer, Source
 from webhook.clients.kube import KubeClient
+from webhook.controller.events import EventRecorder
 from webhook.controller.plan import secret_text
+from webhook.controller.queue import Key
 
 ENTRY = "telemetry-key"
 _NO_KEY = re.compile(r"[\s/?#]")
 """What no key of Cronitor's holds; it stands in the path of an address."""
 
+Json = Mapping[str, Any]
+
 log = logging.getLogger(__name__)
+
+
+class UnusableKeys:
+    """Reconciles a key for each namespace: says on its Secret that it cannot be used."""
+
+    def __init__(self, keys: "NamespaceKeys", recorder: EventRecorder) -> None:
+        self._keys, self._recorder = keys, recorder
+
+    def reconcile(self, key: Key) -> float | None:
+        if (secret := self._keys.unusable(key.namespace)) is not None:
+            message = f"It holds no {ENTRY} that can be used: the runs of this namespace go under the release's own key"
+            self._recorder.tell("Secret", secret, "TelemetryKeyUnusable", message, warning=True)
+        return None
 
 
 class NamespaceKeys:
@@ -34,14 +51,16 @@ class NamespaceKeys:
         found = self._secrets.get(namespace, self._name) if self._secrets is not None else None
         return "" if found is None else _key(found)
 
-    def problem(self, namespace: str) -> str:
-        """What is wrong with the namespace's Secret, without the key; '' where nothing is."""
+    def unusable(self, namespace: str) -> Json | None:
+        """The namespace's Secret where it holds no key that can be used."""
         found = self._secrets.get(namespace, self._name) if self._secrets is not None else None
-        if found is None or _key(found):
-            return ""
-        return f"Secret {self._name} holds no usable {ENTRY}: the release's key is used instead"
+        return None if found is None or _key(found) else found
 
-    def _conceal(self, found: Mapping[str, Any]) -> None:
+    def namespaces(self) -> list[str]:
+        """Those that hold a Secret of the name."""
+        return [found["metadata"]["namespace"] for found in self._secrets.all()] if self._secrets is not None else []
+
+    def _conceal(self, found: Json) -> None:
         if key := secret_text(found, ENTRY).strip():
             logs.conceal(key)
         if not _key(found):
@@ -59,6 +78,6 @@ def of_namespaces(kube: KubeClient, name: str) -> NamespaceKeys:
     return NamespaceKeys(Informer(kube, source), name)
 
 
-def _key(secret: Mapping[str, Any]) -> str:
+def _key(secret: Json) -> str:
     text = secret_text(secret, ENTRY).strip()
     return text if text and not _NO_KEY.search(text) else ""

@@ -9,7 +9,9 @@ import pytest
 from tests.unit.webhook.api_server import ApiServer
 from webhook.clients.informer import Informer, Source
 from webhook.clients.kube import KubeClient
-from webhook.controller.namespace_keys import NamespaceKeys
+from webhook.controller.events import EventRecorder
+from webhook.controller.namespace_keys import NamespaceKeys, UnusableKeys
+from webhook.controller.queue import Key
 from webhook.logs import Formatter
 
 NAME = "cronitor-key"
@@ -34,14 +36,20 @@ def secret(namespace: str, data: dict[str, str]) -> dict[str, Any]:
 def test_a_key_counts_in_its_own_namespace_alone(api: ApiServer, kube: KubeClient) -> None:
     found = keys(api, kube, shop=f" {KEY}\n")
     assert (found.of("shop"), found.of("lager")) == (KEY, "")
-    assert found.problem("shop") == found.problem("lager") == ""
+    assert found.unusable("shop") is found.unusable("lager") is None
 
 
 @pytest.mark.parametrize("text", [None, "", "  \n", "key with blanks", "key/with?path"])
 def test_what_cannot_be_a_key_is_not_used_and_said(api: ApiServer, kube: KubeClient, text: str | None) -> None:
     found = keys(api, kube, shop=text)
     assert found.of("shop") == ""
-    assert found.problem("shop") == f"Secret {NAME} holds no usable telemetry-key: the release's key is used instead"
+    UnusableKeys(found, EventRecorder(kube, "controller-0")).reconcile(Key("namespace-key", "shop"))
+    (event,) = api.answer_list("/api/v1/namespaces/shop/events", {})
+    assert (event["reason"], event["type"], event["involvedObject"]["name"]) == (
+        "TelemetryKeyUnusable",
+        "Warning",
+        NAME,
+    )
 
 
 def test_a_key_shows_in_no_line(api: ApiServer, kube: KubeClient) -> None:
@@ -52,4 +60,4 @@ def test_a_key_shows_in_no_line(api: ApiServer, kube: KubeClient) -> None:
 
 def test_without_the_setting_nobody_has_one() -> None:
     found = NamespaceKeys(None, "")
-    assert (found.of("shop"), found.problem("shop"), found.informers) == ("", "", ())
+    assert (found.of("shop"), found.unusable("shop"), found.namespaces(), found.informers) == ("", None, [], ())
