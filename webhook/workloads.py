@@ -110,6 +110,16 @@ def active_pods(job: Json) -> int:
     return int((job.get("status") or {}).get("active") or 0)
 
 
+def attempts_before_next(job: Json) -> int:
+    """Attempts that a pod which is just being made follows, as far as the Job says.
+
+    Of a Job with one pod at a time an active one has failed when another is made; the Job controller counts it after
+    that where it comes to both at once. With a podFailurePolicy it may never be counted.
+    """
+    is_certain = not is_crowd(job) and not job["spec"].get("podFailurePolicy")
+    return failed_pods(job) + (min(active_pods(job), 1) if is_certain else 0)
+
+
 def condition(job: Json, kind: str) -> Json | None:
     """The condition of this type, whatever its status; never by its place in the list."""
     conditions = (job.get("status") or {}).get("conditions") or ()

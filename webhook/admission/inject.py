@@ -80,7 +80,7 @@ def _environment(
         "CRONITOR_SERIES": job["metadata"]["uid"],
         "CRONITOR_TELLS": ",".join(word for word in TELLS if word in told),
         "CRONITOR_BACKOFF_LIMIT": job["spec"].get("backoffLimit", 6),
-        "CRONITOR_FAILED_ATTEMPTS": workloads.failed_pods(job),
+        "CRONITOR_FAILED_ATTEMPTS": workloads.attempts_before_next(job),
         "CRONITOR_JOB_DEADLINE_SECONDS": job["spec"].get("activeDeadlineSeconds"),
         "CRONITOR_JOB_STARTED_AT": started_at,
         "CRONITOR_RUN_STARTED_AT": mark.start if mark else None,

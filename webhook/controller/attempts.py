@@ -191,7 +191,8 @@ def parse(pod: Json, *, gone_at: float | None, chosen: frozenset[str], ignored: 
     words = str((metadata.get("annotations") or {}).get(TELLS_ANNOTATION)).split(",")
     injected = any(container.name == CONTAINER for container in native)
     deleted_at = workloads.epoch(metadata.get("deletionTimestamp"))
-    over = gone_at is not None or status.get("phase") in ("Succeeded", "Failed")
+    # A pod's own deadline makes it Failed before its containers are told to end: the journal is yet to come.
+    over = gone_at is not None or (status.get("phase") in ("Succeeded", "Failed") and not _is_up(own))
     return Attempt(
         uid=metadata.get("uid", ""),
         name=metadata.get("name", ""),
@@ -248,6 +249,10 @@ def _remembering(before: Json, now: Json) -> Json:
     earlier = (before.get("state") or {}).get("terminated") if restarted else None
     earlier = earlier or (before.get("lastState") or {}).get("terminated")
     return {**now, "lastState": {"terminated": earlier}} if earlier else now
+
+
+def _is_up(status: Json) -> bool:
+    return bool((status.get("state") or {}).get("running"))
 
 
 def _taken_away(status: Json, disrupted: Json) -> str:

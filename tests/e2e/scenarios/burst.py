@@ -14,4 +14,4 @@ def all_at_once(play: Play) -> None:
 
 
 BURST = Shape("burst", containers=(container(script="exit 0"),), act=all_at_once, cron=KEPT,
-              later=(Later(),) * (NUMBER - 1), twin=False)  # fmt: skip
+              later=(Later(),) * (NUMBER - 1), twin=False, patience_seconds=600.0)  # fmt: skip

@@ -32,7 +32,7 @@ class Stage:
 
     world: World
     cronitor: StandIn
-    install: Callable[[], None]
+    install: Callable[..., None]
 
 
 def nothing(_stage: Stage) -> None:

@@ -94,7 +94,7 @@ class Play(Scene):
 
     def _settled(self, events: int) -> None:
         what = f"the end of Job {self.job['metadata']['name']}"
-        self.watcher.wait_for(self._is_over, what, PATIENCE_SECONDS)
+        self.watcher.wait_for(self._is_over, what, self.shape.patience_seconds)
         self.cronitor.account.recording.wait_for(lambda: self._heard >= events, PATIENCE_SECONDS)
         if events:
             with suppress(AssertionError):  # the judge says what is wrong with it

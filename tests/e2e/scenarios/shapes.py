@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.cronitor.events import Kind
 from tests.e2e.faults.rows import Row
 from tests.e2e.faults.rows import nothing as no_fault
+from tests.e2e.faults.scene import PATIENCE_SECONDS
 from tests.e2e.world import INCLUDE, Json, container, cron_job
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ class Shape:
     patient: bool = False
     violates: tuple[Kind, ...] = ()
     twin: bool = True
+    patience_seconds: float = PATIENCE_SECONDS
 
     @property
     def manifest(self) -> Json:

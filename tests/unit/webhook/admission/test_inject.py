@@ -204,6 +204,11 @@ def test_the_environment_of_a_plain_pod() -> None:
         ({"a_job": job(backoffLimit=0)}, "CRONITOR_BACKOFF_LIMIT", "0"),
         ({"a_job": job(backoffLimit=6)}, "CRONITOR_BACKOFF_LIMIT", None),
         ({"a_job": job(status={"failed": 2})}, "CRONITOR_FAILED_ATTEMPTS", "2"),
+        # The Job controller makes the second pod before it has counted that the first has failed.
+        ({"a_job": job(status={"active": 1})}, "CRONITOR_FAILED_ATTEMPTS", "1"),
+        ({"a_job": job(status={"active": 1, "failed": 1})}, "CRONITOR_FAILED_ATTEMPTS", "2"),
+        ({"a_job": job(status={"active": 1, "failed": 1}, podFailurePolicy={"rules": []})},
+         "CRONITOR_FAILED_ATTEMPTS", "1"),
         ({"a_job": job(status={"failed": 1, "uncountedTerminatedPods": {"failed": ["x"]}})},
          "CRONITOR_FAILED_ATTEMPTS", "2"),
         ({"a_job": job(status={"startTime": None})}, "CRONITOR_JOB_STARTED_AT", None),

@@ -98,6 +98,8 @@ def test_a_pod_of_which_some_container_does_not_count_is_selective(given: Attemp
         ("it runs, and its pod is on its way out", going(sidecar=up(), deleted=300), True),
         ("its pod has ended", done(sidecar=journal(RUN, COMPLETE)), False),
         ("its pod is gone", going(sidecar=up(), gone=300), False),
+        ("its pod has failed by its own deadline, and nothing in it has ended yet",
+         going(sidecar=up(), phase="Failed"), True),
     ],
 )  # fmt: skip
 def test_whether_its_sidecar_may_still_tell_something(what: str, given: Attempt, expected: bool) -> None:
