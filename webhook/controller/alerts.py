@@ -126,7 +126,7 @@ def _pods(mark: RunMark, run: _Run, start: float, now: float) -> list[Event]:
         one for one in counting if _has_begun(one, start, now) and _is_settled(one, run, all_counted=counted >= known)
     ]
     numbered = [one for one in run.lost if one in failed or one in due]
-    in_all = counted if has_policy else max(counted, known)
+    in_all = (counted if has_policy else max(counted, known)) - _counted_unseen(run, numbered, counted - known)
     numbers = {_identity(one): max(in_all - later, 1) for later, one in enumerate(reversed(numbered))}
     return [
         telling.attempt(
@@ -134,6 +134,14 @@ def _pods(mark: RunMark, run: _Run, start: float, now: float) -> list[Event]:
         )
         for one in due
     ]
+
+
+def _counted_unseen(run: _Run, numbered: Sequence[Attempt], unknown: int) -> int:
+    """Of the failures that the Job counts and that are not known yet, those of pods which came after these."""
+    if not numbered or workloads.is_crowd(run.job):
+        return 0
+    newer = len(run.attempts) - 1 - run.attempts.index(numbered[-1])
+    return max(min(unknown, newer), 0)
 
 
 def _newest(attempts: list[Attempt], count: int) -> list[Attempt]:
