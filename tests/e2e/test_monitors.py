@@ -11,7 +11,7 @@ import pytest
 from tests import installation
 from tests.cluster import run
 from tests.cronitor.stand_in import StandIn
-from tests.e2e.conftest import API_KEY, NAMESPACED, TELEMETRY_KEY, flush_old_replicas
+from tests.e2e.conftest import API_KEY, NAMESPACE_KEY, NAMESPACED, TELEMETRY_KEY, flush_old_replicas
 from tests.e2e.world import INCLUDE, INJECTION, Json, World, cron_job, eventually
 from tests.installation import NAMESPACE, TEST_LABEL
 from webhook.controller.plan import secret_text
@@ -244,12 +244,13 @@ def test_a_logged_completion_is_a_message_and_no_state(world: World, cronitor: S
 def test_a_namespaces_own_key_is_used_for_its_runs(
     world: World, cronitor: StandIn, url: str, make_namespace: NAMESPACED, installed: Callable[..., None]
 ) -> None:
-    own = "e2e-own-key-8h9i0j1k"
-    cronitor.account.keys = {**cronitor.account.keys, own: "telemetry"}
+    cronitor.account.keys = {**cronitor.account.keys, NAMESPACE_KEY: "telemetry"}
     installed({"credentials": {"namespaceSecret": "cronitor-key"}})
     place = make_namespace("own-key")
-    world.create({"kind": "Secret", "metadata": {"name": "cronitor-key"}, "stringData": {"telemetry-key": own}}, place)
-    eventually(lambda: _telemetry_key(world, place) == own, "the namespace's own key in its Secret")
+    world.create(
+        {"kind": "Secret", "metadata": {"name": "cronitor-key"}, "stringData": {"telemetry-key": NAMESPACE_KEY}}, place
+    )
+    eventually(lambda: _telemetry_key(world, place) == NAMESPACE_KEY, "the namespace's own key in its Secret")
     job = world.run_now(world.create(cron_job("own"), place))
     assert cronitor.wait_for(job["metadata"]["uid"], 120).states == ["run", "complete"]
 

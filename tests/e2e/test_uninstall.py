@@ -8,7 +8,7 @@ import pytest
 
 from tests import installation
 from tests.cronitor.stand_in import StandIn
-from tests.e2e.conftest import API_KEY, TELEMETRY_KEY
+from tests.e2e.conftest import API_KEY, NAMESPACE_KEY, TELEMETRY_KEY
 from tests.e2e.logs import LogKeeper
 from tests.e2e.world import World, cron_job, eventually, is_injected
 from webhook.controller.plan import secret_text
@@ -53,7 +53,7 @@ def test_no_log_of_the_whole_run_holds_a_key_or_a_token(world: World, logs: LogK
     assert any("event=injected" in text for _, text in ours)
     assert any("event=leading" in text for _, text in ours)
     for name, text in ours:
-        for secret in (API_KEY, TELEMETRY_KEY, *tokens):
+        for secret in (API_KEY, TELEMETRY_KEY, NAMESPACE_KEY, *tokens):
             assert secret not in text, f"a secret in {name}"
         assert not JSON_WEB_TOKEN.search(text), f"a token in {name}"
         assert "PRIVATE KEY" not in text, f"a private key in {name}"
