@@ -163,12 +163,15 @@ def _state(state: Json) -> Waiting | Running | Terminated:
 
 
 def _terminated(terminated: Json) -> Terminated:
+    started, finished = (_real(epoch(terminated.get(key))) for key in ("startedAt", "finishedAt"))
+    if started is not None and finished is not None:
+        finished = max(finished, started)  # containerd notes the start once it is done: an instant exit comes before
     return Terminated(
         exit_code=terminated.get("exitCode") or 0,
         reason=terminated.get("reason") or "",
         message=terminated.get("message") or "",
-        started_at=_real(epoch(terminated.get("startedAt"))),
-        finished_at=_real(epoch(terminated.get("finishedAt"))),
+        started_at=started,
+        finished_at=finished,
     )
 
 

@@ -294,11 +294,14 @@ def _container(name: str, status: Json, *, is_init: bool) -> Container:
 def _end(terminated: Json | None) -> End | None:
     if not terminated:
         return None
+    started, finished = _real(terminated.get("startedAt")), _real(terminated.get("finishedAt"))
+    if started is not None and finished is not None:
+        finished = max(finished, started)  # containerd notes the start once it is done: an instant exit comes before
     return End(
         code=int(terminated.get("exitCode") or 0),
         reason=str(terminated.get("reason") or ""),
-        at=_real(terminated.get("finishedAt")),
-        started_at=_real(terminated.get("startedAt")),
+        at=finished,
+        started_at=started,
     )
 
 

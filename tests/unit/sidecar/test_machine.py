@@ -86,6 +86,15 @@ def test_instant_exit_tells_both_from_one_view() -> None:
     assert told(see(pod(container("app", ended(0))), progress=Progress())) == [("run", None), ("complete", 0)]
 
 
+def test_an_end_that_is_stamped_before_its_start_is_told_at_its_start() -> None:
+    step = see(pod(container("app", ended(0, start=6, end=5))), progress=Progress())
+    assert [(event.state, event.stamp) for event in step.events] == [
+        (State.RUN, CREATED + 6),
+        (State.COMPLETE, CREATED + 6),
+    ]
+    assert step.events[1].duration == 0
+
+
 def test_the_first_start_of_a_restarted_container_is_that_of_its_last_incarnation() -> None:
     raw = pod(container("app", running(20), last=ended(1, start=2, end=10), restarts=1), restart_policy="OnFailure")
     step = see(raw, replace(RULES, backoff_limit=6), Progress())

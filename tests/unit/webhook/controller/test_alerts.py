@@ -64,6 +64,15 @@ def test_a_sidecar_that_goes_on_is_given_time_to_tell_the_run() -> None:
     assert [event.attempt for event in look(started, restarted, now=10).events] == ["uid-p1.1"]
 
 
+def test_an_attempt_whose_end_is_stamped_before_its_start_is_told_too() -> None:
+    start = RUN.stamp - T
+    seen = [
+        attempt(container("app", ended(3, start - 1, start=start)), name="p1", phase="Failed"),
+        going(name="p2", created=200),
+    ]
+    assert [event.stamp for event in look(RAN, *seen, failed=1).events] == [RUN.stamp]
+
+
 def test_a_failure_that_is_counted_before_it_is_seen_does_not_number_the_one_before_it() -> None:
     seen = [done(3, 100, name="p1"), going(name="p2", created=200)]
     (event,) = look(RAN, *seen, failed=2, backoffLimit=2).events
