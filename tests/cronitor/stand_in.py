@@ -57,6 +57,7 @@ class StandIn(Watched):
         self._context: SSLContext | None = None
         self._page_socket = page_socket
         self._listeners: dict[str, Listener] = {}
+        self._reserved: dict[str, socket] = {}
         self._doors = RLock()
         self._timers: list[Timer] = []
         self._app = create_app(self.account)
@@ -94,6 +95,8 @@ class StandIn(Watched):
             self.account.recording.close()
             for name in list(self._listeners):
                 self._listeners.pop(name).stop()
+            for name in list(self._reserved):
+                self._reserved.pop(name).close()
         with self.account.lock:
             self.account.monitors.release()
 
@@ -153,8 +156,11 @@ class StandIn(Watched):
         context = self._context if name == "https" else None
         if name in self._listeners or (name == "https" and context is None):
             return
+        if name not in self._reserved:
+            # Bound for good and never listening: while the door is closed the port is nobody's outgoing one.
+            self._reserved[name] = bind(self._host, self._ports[name])
+            self._ports[name] = self._reserved[name].getsockname()[1]
         bound = bind(self._host, self._ports[name])
-        self._ports[name] = bound.getsockname()[1]
         refuses = (lambda: False) if name == "control" else self._refuses
         self._listeners[name] = Listener(bound, self._app, context, refuses)
 

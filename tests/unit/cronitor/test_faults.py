@@ -211,3 +211,15 @@ def test_faults_form_a_script_in_the_order_given() -> None:
 def test_a_mistyped_fault_is_refused(fault: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Fault.from_json(fault)
+
+
+def test_a_door_that_is_closed_for_a_while_keeps_its_port() -> None:
+    with StandIn() as stand_in:
+        port = int(stand_in.url.rpartition(":")[2])
+        stand_in.fault("refuse")
+        with socket.socket() as another, pytest.raises(OSError, match="in use"):
+            another.bind(("127.0.0.1", port))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+        stand_in.clear_faults()
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
