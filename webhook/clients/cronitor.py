@@ -19,6 +19,7 @@ TIMEOUT_SECONDS = (5.0, 30.0)
 BATCH_SIZE = 100
 """More than 150 in one request have been seen to pass 10 s (cronitor-python issue 27)."""
 
+PAGE_SIZE = 100
 BACKOFF_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30
 """Of any `Retry-After`: the caller is one of a few threads, and asks again later anyway."""
@@ -76,7 +77,12 @@ class MonitorsClient:
         """
         if len(monitors) > BATCH_SIZE:
             raise ValueError(f"{len(monitors)} monitors in one request, at most {BATCH_SIZE} are allowed")
-        return self._monitors_in(_asked(self._session, "PUT", self._url, json={"monitors": list(monitors)}))
+        response = _asked(self._session, "PUT", self._url, json={"monitors": list(monitors)})
+        self._check(response)
+        try:
+            return self._monitors_in(response)
+        except CronitorError:
+            return []  # taken all the same, whatever the body says
 
     def delete(self, key: str) -> None:
         """Delete one monitor; one that has gone already is no error."""
@@ -84,13 +90,18 @@ class MonitorsClient:
         if response.status_code != 404:
             self._check(response)
 
-    def is_paused(self, key: str) -> bool:
-        """Whether a monitor is paused, by whomever; one that is not there is not."""
+    def is_paused(self, key: str) -> bool | None:
+        """Whether a monitor is paused, by whomever; None for one that is not there."""
         response = _asked(self._session, "GET", self._url_of(key))
         if response.status_code == 404:
-            return False
+            return None
         found = self._parsed(response)
         return isinstance(found, dict) and found.get("paused") is True
+
+    def pauses_on(self, page: int) -> dict[str, bool]:
+        """Whether each monitor of a page, from 1 on, is paused. Cronitor may hold pages to be smaller."""
+        response = _asked(self._session, "GET", self._url, params={"page": page, "pageSize": PAGE_SIZE})
+        return {str(one["key"]): one.get("paused") is True for one in self._monitors_in(response) if "key" in one}
 
     def _url_of(self, key: str) -> str:
         return f"{self._url}/{quote(key, safe='')}"

@@ -6,8 +6,9 @@
 | | as it was put last | nothing, also after a restart |
 | | rejected by Cronitor, and unchanged since | nothing, but once in some hours |
 | its CronJob is suspended | we have not paused it | put with `paused: true`, if nobody else has paused it |
+| | we were about to, and do not know what came of it | put with `paused: true`: the pause is ours |
 | | we have | put without `paused`, if it has changed at all: a pause that a person lifts stays lifted |
-| its CronJob is not suspended | we have paused it | put with `paused: false` |
+| its CronJob is not suspended | we have paused it, or were about to | put with `paused: false` |
 | | a person has paused it | without `paused` |
 | nobody wants it any more | we have put it, some seconds have passed | `monitors.onRemove`: paused, kept, deleted |
 | | we have not | never touched |
@@ -73,13 +74,14 @@ class Policy:
 class Put:
     """An entry of `PUT /monitors`, and the record of it once Cronitor has taken it.
 
-    `wanted` is its fingerprint; empty where it only pauses what is no longer wanted. `told` is false where its CronJob
+    `before` is the record that it was planned by. `wanted` is its fingerprint; empty where it only pauses what is no longer wanted. `told` is false where its CronJob
     knows already that it has a monitor. `may_be_paused`: a person may have paused it, which is to be looked up first.
     """
 
     key: str
     body: Body
     record: Record
+    before: Record | None = None
     wanted: str = ""
     told: bool = False
     may_be_paused: bool = False
@@ -88,6 +90,15 @@ class Put:
         """The same for a monitor that somebody else has paused: his pause is not ours to lift one day."""
         body = {name: value for name, value in self.body.items() if name != "paused"}
         return replace(self, body=body, record=replace(self.record, paused=False), may_be_paused=False)
+
+    def once_looked_up(self, paused: bool | None) -> "Put | Settled":
+        """What is to be done where it is paused, is not, or (None) is not there: what is gone is not made again."""
+        if self.wanted:
+            return self.without_pause() if paused else self
+        if paused is None:
+            return Settled(self.key, None)
+        ours = self.before is not None and self.before.may_be_paused_by_us
+        return Settled(self.key, replace(self.record, paused=ours)) if paused else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +172,11 @@ def fingerprint_of(monitor: Monitor) -> str:
     return fingerprint([dict(monitor.attributes), monitor.suspended])
 
 
-def rejected_record(put: Put, previous: Record | None, now: float, words: str) -> Record:
+def rejected_record(put: Put, now: float, words: str) -> Record:
     """The record of a put that Cronitor rejected: what was put last is still what it has."""
+    before = put.before or Record(put.record.cron_job)
     if not put.wanted:  # it was to be paused: that is not asked for again
-        return replace(put.record, paused=bool(previous and previous.paused))
-    before = previous or Record(put.record.cron_job)
+        return replace(put.record, paused=before.paused, pausing=before.pausing)
     rejection = Rejection(put.wanted, now, words[:LONGEST_WORDS])
     return replace(before, cron_job=put.record.cron_job, rejected=rejection)
 
@@ -202,43 +213,43 @@ class _Planning:
         body = dict(monitor.attributes)
         for name in (set(before.attributes) - body.keys()) & self._policy.resets.keys():
             body[name] = self._policy.resets[name]
-        paused = before.paused
-        if monitor.suspended != before.paused:
-            paused = body["paused"] = monitor.suspended
+        pauses = monitor.suspended and not before.paused
+        if pauses or (before.may_be_paused_by_us and not monitor.suspended):
+            body["paused"] = monitor.suspended
         put = replace(
             before,
             cron_job=wanted.cron_job,
             fingerprint=wanted_fingerprint,
             attributes=names_of(monitor.attributes),
-            paused=paused,
+            paused=monitor.suspended,
+            pausing=False,
             rejected=None,
             removed=None,
         )
-        was_rejected, pauses = before.rejected is not None, paused and not before.paused
+        was_rejected = before.rejected is not None
         is_new = not before.was_put or before.removed is not None or before.cron_job.uid != wanted.cron_job.uid
-        may_be_paused = before.was_put and pauses
-        self._puts.append(
-            (was_rejected, Put(key, body, put, wanted_fingerprint, is_new or was_rejected, may_be_paused))
-        )
+        may_be_paused = pauses and not before.pausing
+        told = is_new or was_rejected
+        self._puts.append((was_rejected, Put(key, body, put, record, wanted_fingerprint, told, may_be_paused)))
 
     def remove(self, key: str, record: Record, since: float) -> None:
         """A monitor that nobody wants any more."""
         if (wait := since + self._policy.patience_seconds - self._now) > 0:
             self.waits.append(wait)
             return
-        if not record.was_put:
+        if not record.was_put and not record.pausing:
             self.settled.append(Settled(key, None))
             return
         tombstone = replace(record, removed=self._now, rejected=None, shared="")
         match self._policy.on_remove:
             case OnRemove.PAUSE:
                 body = {"type": MONITOR_TYPE, "key": key, "paused": True}
-                put = Put(key, body, replace(tombstone, paused=True), may_be_paused=not record.paused)
-                self._puts.append((False, put))
-            case OnRemove.KEEP:
-                self.settled.append(Settled(key, tombstone))
-            case OnRemove.DELETE:
+                paused = replace(tombstone, paused=True, pausing=False)
+                self._puts.append((False, Put(key, body, paused, record, may_be_paused=True)))
+            case OnRemove.DELETE if record.was_put:
                 self.deletions.append(key)
+            case _:
+                self.settled.append(Settled(key, tombstone))
 
     def _is_to_be_put(self, wanted: Wanted, record: Record, wanted_fingerprint: str) -> bool:
         if _is_put(wanted.monitor, record, wanted_fingerprint):
@@ -256,7 +267,7 @@ class _Planning:
 
 def _is_put(monitor: Monitor, record: Record, wanted_fingerprint: str) -> bool:
     """Whether Cronitor has it as it is wanted, but for what people have changed there."""
-    needs_resuming = record.paused and not monitor.suspended
+    needs_resuming = record.may_be_paused_by_us and not monitor.suspended
     return record.removed is None and record.fingerprint == wanted_fingerprint and not needs_resuming
 
 

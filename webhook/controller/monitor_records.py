@@ -41,14 +41,15 @@ class Rejection(NamedTuple):
 class Record:
     """`fingerprint` is that of what was put last, `attributes` are its names; empty where nothing has been.
 
-    `paused`: we paused it. `removed` makes it a tombstone: when (Unix seconds) its CronJob had gone. `shared` is what
-    `KeyShared` was told of last.
+    `paused`: we paused it. `pausing`: nobody else had, and we were about to; perhaps we have. `removed` makes it a
+    tombstone: when (Unix seconds) its CronJob had gone. `shared` is what `KeyShared` was told of last.
     """
 
     cron_job: CronJobReference
     fingerprint: str = ""
     attributes: tuple[str, ...] = ()
     paused: bool = False
+    pausing: bool = False
     rejected: Rejection | None = None
     removed: float | None = None
     shared: str = ""
@@ -56,6 +57,10 @@ class Record:
     @property
     def was_put(self) -> bool:
         return bool(self.fingerprint)
+
+    @property
+    def may_be_paused_by_us(self) -> bool:
+        return self.paused or self.pausing
 
     def repeats_rejection(self, earlier: "Record | None") -> bool:
         """Whether the same was rejected in the same words before, for the same CronJob."""
@@ -116,6 +121,8 @@ def _written(record: Record) -> dict[str, Any]:
         entry["attributes"] = " ".join(record.attributes)
     if record.paused:
         entry["paused"] = True
+    if record.pausing:
+        entry["pausing"] = True
     if record.rejected is not None:
         fingerprint_of_it, at, words = record.rejected
         entry["rejected"] = [fingerprint_of_it, round(at, 3), words[:LONGEST_WORDS]]
@@ -135,6 +142,7 @@ def _read(entry: Any) -> Record | None:
             fingerprint=str(entry.get("put", "")),
             attributes=_shared_tuple(str(entry.get("attributes", ""))),
             paused=entry.get("paused") is True,
+            pausing=entry.get("pausing") is True,
             rejected=_rejection(entry.get("rejected")),
             removed=None if removed is None else _moment(removed),
             shared=str(entry.get("shared", "")),

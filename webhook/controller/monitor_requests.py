@@ -18,29 +18,42 @@ class Monitors(Protocol):
 
     def put(self, monitors: Sequence[Json]) -> list[Json]: ...
     def delete(self, key: str) -> None: ...
-    def is_paused(self, key: str) -> bool: ...
+    def is_paused(self, key: str) -> bool | None: ...
+    def pauses_on(self, page: int) -> Mapping[str, bool]: ...
 
 
 class CountedMonitors:
-    """The same, in metrics. `worked` is called when Cronitor has answered to a key that may do this."""
+    """The same, in metrics. `worked` is called when Cronitor has answered to a key that may put and delete."""
 
     def __init__(self, client: Monitors, worked: Callable[[], None], now: Callable[[], float]) -> None:
         self._client, self._worked, self._now = client, worked, now
 
     def put(self, monitors: Sequence[Json]) -> list[Json]:
         with metrics.monitor_put_seconds.time():
-            answered = self._asked("put", lambda: self._client.put(monitors))
+            answered = self._changed("put", lambda: self._client.put(monitors))
         if missing := {one["key"] for one in monitors} - {one.get("key") for one in answered}:
             log.debug("monitors_not_in_answer", extra={"monitors": sorted(missing)})
         log.info("monitors_put", extra={"monitors": len(monitors)})
         return answered
 
     def delete(self, key: str) -> None:
-        self._asked("delete", lambda: self._client.delete(key))
+        self._changed("delete", lambda: self._client.delete(key))
         log.info("monitor_deleted", extra={"monitor": key})
 
-    def is_paused(self, key: str) -> bool:
+    def is_paused(self, key: str) -> bool | None:
         return self._asked("get", lambda: self._client.is_paused(key))
+
+    def pauses_on(self, page: int) -> Mapping[str, bool]:
+        return self._asked("get", lambda: self._client.pauses_on(page))
+
+    def _changed(self, operation: str, ask: Callable[[], Answer]) -> Answer:
+        try:
+            answer = self._asked(operation, ask)
+        except MonitorsRejected:
+            self._worked()
+            raise
+        self._worked()
+        return answer
 
     def _asked(self, operation: str, ask: Callable[[], Answer]) -> Answer:
         try:
@@ -49,12 +62,9 @@ class CountedMonitors:
             metrics.monitor_requests.labels(operation, _result(error)).inc()
             if isinstance(error, KeyRefused):
                 metrics.api_key_valid.set(0)
-            if isinstance(error, MonitorsRejected):
-                self._worked()
             raise
         metrics.monitor_requests.labels(operation, "accepted").inc()
         metrics.monitors_last_success.set(self._now())
-        self._worked()
         return answer
 
 
@@ -69,8 +79,11 @@ class DryRunMonitors:
     def delete(self, key: str) -> None:
         log.info("would_delete_monitor", extra={"monitor": key})
 
-    def is_paused(self, key: str) -> bool:
+    def is_paused(self, key: str) -> bool | None:
         return False
+
+    def pauses_on(self, page: int) -> Mapping[str, bool]:
+        return {}
 
 
 def _result(error: CronitorError) -> str:

@@ -11,6 +11,7 @@ from webhook import metrics
 from webhook.clients.cronitor import BATCH_SIZE
 from webhook.controller.monitor_batches import batches, deliver
 from webhook.controller.monitor_events import Tell, Told, refusal
+from webhook.controller.monitor_pauses import Pauses
 from webhook.controller.monitor_plan import Plan, Policy, Put, Settled, Wanted, plan, rejected_record
 from webhook.controller.monitor_records import Record, too_many
 from webhook.controller.monitor_requests import CountedMonitors, DryRunMonitors, Monitors
@@ -56,6 +57,7 @@ class MonitorSync:
     ) -> None:
         self._wanted, self._store, self._policy, self._dry_run = wanted, store, policy, dry_run
         self._client = DryRunMonitors() if dry_run else CountedMonitors(client, self._worked, now)
+        self._pauses = Pauses(self._client, clock)
         self._told = Told(tell)
         self._now, self._clock, self._jitter = now, clock, jitter
         self._known: dict[str, Record] | None = None
@@ -113,10 +115,9 @@ class MonitorSync:
         """Do what is planned, for a while; whether that was all."""
         until = self._clock() + ROUND_SECONDS
         self._settle(planned.settled)
-        for batch in batches(planned.puts, BATCH_SIZE):
-            if self._clock() >= until:
+        for batch in batches(self._pauses.begin(planned.puts), BATCH_SIZE):
+            if self._clock() >= until or not self._deliver(batch, until):
                 return False
-            self._deliver(batch)
         for key in planned.deletions:
             if self._clock() >= until:
                 return False
@@ -134,21 +135,15 @@ class MonitorSync:
                 self._tell_synced(one.record, one.key)
         self._write(changed)
 
-    def _deliver(self, batch: Sequence[Put]) -> None:
-        """Put a batch, and write down what has come of it even where it ends in an error."""
-        to_send: list[Put] = []
-        paused_already: list[Settled] = []
-        for put in self._leaving_pauses_of_others(batch):
-            if put.wanted or "paused" in put.body:
-                to_send.append(put)
-            else:
-                paused_already.append(Settled(put.key, put.record))
-        self._settle(paused_already)
-        if not to_send:
-            return
+    def _deliver(self, batch: Sequence[Put], until: float) -> bool:
+        """Put a batch, and write down what has come of it even where that is an error; whether that was all of it."""
         changed: list[str] = []
         try:
-            for outcome in deliver(to_send, lambda some: self._client.put([put.body for put in some])):
+            found = self._pauses.look_up(batch, until)
+            self._settle(one for one in found if isinstance(one, Settled))
+            to_send = [one for one in found if isinstance(one, Put)]
+            self._announce_pauses(to_send)
+            for outcome in deliver(to_send, self._send) if to_send else ():
                 for put in outcome.puts:
                     self._take(put, outcome.rejected)
                     changed.append(put.key)
@@ -157,20 +152,18 @@ class MonitorSync:
             raise
         finally:
             self._write(changed)
+        return len(found) == len(batch)
 
-    def _leaving_pauses_of_others(self, batch: Sequence[Put]) -> list[Put]:
-        """Looks up what a person may have paused. Where that fails nobody has: a pause too many is the lesser evil."""
-        puts, lookup = [], True
-        for put in batch:
-            paused = False
-            if put.may_be_paused and lookup:
-                try:
-                    paused = self._client.is_paused(put.key)
-                except CronitorError as error:
-                    log.info("pause_not_looked_up", extra={"monitor": put.key, "error": str(error)})
-                    lookup = False
-            puts.append(put.without_pause() if paused else put)
-        return puts
+    def _send(self, puts: Sequence[Put]) -> None:
+        self._client.put([put.body for put in puts])
+
+    def _announce_pauses(self, puts: Iterable[Put]) -> None:
+        """Write down what nobody has paused and we are about to: Cronitor may do so, and we never hear of it."""
+        pausing = [put for put in puts if put.may_be_paused and not (put.before and put.before.may_be_paused_by_us)]
+        for put in pausing:
+            self._record(put.key, replace(put.before or Record(put.record.cron_job), pausing=True))
+        if pausing:
+            self._write(put.key for put in pausing)
 
     def _delete(self, key: str) -> None:
         try:
@@ -186,27 +179,28 @@ class MonitorSync:
         if rejected is not None:
             self._reject(put, rejected.words)
             return
+        self._pauses.forget(put.key)
         self._record(put.key, put.record)
         if put.told:
             self._tell_synced(put.record, put.key)
 
     def _reject(self, put: Put, words: str) -> None:
         log.warning("monitor_rejected", extra={"monitor": put.key, "error": words})
-        previous = self._records.get(put.key)
-        record = rejected_record(put, previous, self._now(), words)
-        if put.wanted and previous is not None and previous.was_put and "paused" in put.body:
-            record = replace(record, paused=self._pause_alone(put, previous))
+        record = rejected_record(put, self._now(), words)
+        if put.wanted and put.before is not None and put.before.was_put and "paused" in put.body:
+            record = self._paused_alone(put, record)
         self._record(put.key, record)
-        if record.rejected is not None and not record.repeats_rejection(previous):
+        if record.rejected is not None and not record.repeats_rejection(put.before):
             self._told.rejected(record.cron_job, put.key, words)
 
-    def _pause_alone(self, put: Put, previous: Record) -> bool:
-        """Whether a monitor whose other attributes were rejected is paused by us now: that much can be done."""
+    def _paused_alone(self, put: Put, record: Record) -> Record:
+        """The same of a monitor whose other attributes were rejected, paused or resumed: that much can be done."""
         try:
             self._client.put([{name: put.body[name] for name in ("type", "key", "paused")}])
         except MonitorsRejected:
-            return previous.paused
-        return put.record.paused
+            return record
+        self._pauses.forget(put.key)
+        return replace(record, paused=put.record.paused, pausing=False)
 
     def _worked(self) -> None:
         self._failures, self._refusal = 0, ""

@@ -168,10 +168,14 @@ def answer(status: int, body: str) -> requests.Response:
 
 
 @pytest.mark.parametrize("body", ["OK", "<html>", ""])
-def test_an_answer_that_is_not_json_is_an_error(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+def test_an_answer_that_is_not_json_is_an_error_but_what_was_put_is_put(
+    monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
     monkeypatch.setattr(requests.Session, "request", lambda *_, **__: answer(200, body))
+    api = MonitorsClient("https://c.example", SDK_KEY)
     with pytest.raises(CronitorError, match="no JSON"):
-        MonitorsClient("https://c.example", SDK_KEY).put([MONITOR])
+        api.is_paused("backup")
+    assert api.put([MONITOR]) == []
 
 
 @pytest.mark.parametrize("body", ["{}", "[]", "null", "7", '{"monitors": null}', '{"monitors": {"a": 1}}', '["x"]'])
@@ -224,7 +228,13 @@ class TestOneMonitor:
     def test_is_paused_or_not_or_not_there(self, cronitor: StandIn) -> None:
         api = client(cronitor)
         api.put([{**MONITOR, "key": self.KEY, "paused": True}, MONITOR])
-        assert [api.is_paused(key) for key in (self.KEY, "backup", "nobody's")] == [True, False, False]
+        assert [api.is_paused(key) for key in (self.KEY, "backup", "nobody's")] == [True, False, None]
+
+    def test_pages_tell_of_each_whether_it_is_paused(self, cronitor: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("webhook.clients.cronitor.PAGE_SIZE", 2)
+        api = client(cronitor)
+        api.put([{**MONITOR, "key": f"k{number}", "paused": number == 1} for number in range(3)])
+        assert [api.pauses_on(page) for page in (1, 2, 3)] == [{"k0": False, "k1": True}, {"k2": False}, {}]
 
 
 ERRORS: list[dict[str, Any]] = [

@@ -36,7 +36,10 @@ def wanted(
 
 
 class Cronitor:
-    """Rejects a batch when one of its monitors has the note `bad`. `failures` are raised first, one a PUT."""
+    """Rejects a batch when one of its monitors has the note `bad`.
+
+    `failures` are raised first, one a PUT; those of `lost` in place of the answer to one that was taken.
+    """
 
     def __init__(self) -> None:
         self.monitors: dict[str, dict[str, Any]] = {}
@@ -45,6 +48,9 @@ class Cronitor:
         self.looked_up: list[str] = []
         self.failures: list[CronitorError | None] = []
         self.lookup_failure: CronitorError | None = None
+        self.lost: list[CronitorError | None] = []
+        self.pages: list[int] = []
+        self.page_size = 100
         self.largest = 100
 
     def put(self, monitors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -58,17 +64,26 @@ class Cronitor:
                 raise MonitorsRejected(400, f"{one['key']}: no such note")
         for one in monitors:
             self.monitors.setdefault(one["key"], {"paused": False}).update(one)
+        if self.lost and (failure := self.lost.pop(0)) is not None:
+            raise failure
         return [self.monitors[one["key"]] for one in monitors]
 
     def delete(self, key: str) -> None:
         self.deleted.append(key)
         self.monitors.pop(key, None)
 
-    def is_paused(self, key: str) -> bool:
+    def is_paused(self, key: str) -> bool | None:
         self.looked_up.append(key)
         if self.lookup_failure is not None:
             raise self.lookup_failure
-        return bool(self.monitors.get(key, {}).get("paused"))
+        return bool(self.monitors[key].get("paused")) if key in self.monitors else None
+
+    def pauses_on(self, page: int) -> dict[str, bool]:
+        self.pages.append(page)
+        if self.lookup_failure is not None:
+            raise self.lookup_failure
+        keys = sorted(self.monitors)[(page - 1) * self.page_size : page * self.page_size]
+        return {key: bool(self.monitors[key].get("paused")) for key in keys}
 
 
 class Kept:

@@ -55,12 +55,19 @@ class Case:
 
 CASES = [
     Case("a new one", RUNNING, None, ABSENT, told=True),
-    Case("a new one of a suspended CronJob", SUSPENDED, None, True, told=True),
+    Case("a new one of a suspended CronJob: a person may have paused the agent's", SUSPENDED, None, True, told=True,
+         looked_up=True),
     Case("as it was put", RUNNING, put(RUNNING), None),
     Case("as it was put, suspended: a pause that a person has lifted stays lifted", SUSPENDED, put(SUSPENDED), None),
     Case("edited: whatever a person has paused stays paused", EDITED, put(RUNNING), ABSENT),
     Case("suspended since", SUSPENDED, put(RUNNING), True, looked_up=True),
+    Case("suspended since, and a pause of ours may have been taken", SUSPENDED, put(RUNNING, pausing=True), True),
+    Case("a new one, and a pause of ours may have been taken", SUSPENDED, Record(cron_job(), pausing=True), True,
+         told=True),
     Case("resumed since", RUNNING, put(SUSPENDED), False),
+    Case("resumed, and a pause of ours may have been taken", RUNNING, put(RUNNING, pausing=True), False),
+    Case("back again, and a pause of ours may have been taken", RUNNING, replace(TOMBSTONE, paused=False, pausing=True),
+         False, told=True),
     Case("resumed, and a person had paused it", RUNNING, put(SUSPENDED, paused=False), ABSENT),
     Case("edited while suspended", wanted(suspended=True, note="new"), put(SUSPENDED), ABSENT),
     Case("edited while suspended, and a person had paused it", wanted(suspended=True, note="new"),
@@ -73,7 +80,7 @@ CASES = [
     Case("rejected ten hours ago", RUNNING, rejected(RUNNING, START - TEN_HOURS), ABSENT, told=True),
     Case("rejected at a time to come: the clock was wrong", RUNNING, rejected(RUNNING, START + 60), ABSENT, told=True),
     Case("rejected, edited since", EDITED, rejected(RUNNING), ABSENT, told=True),
-    Case("rejected, suspended since", SUSPENDED, rejected(RUNNING), True, told=True),
+    Case("rejected, suspended since", SUSPENDED, rejected(RUNNING), True, told=True, looked_up=True),
     Case("an edit was rejected", EDITED, rejected(EDITED, before=put(RUNNING)), None),
     Case("an edit was rejected, and edited again", wanted(note="better"), rejected(EDITED, before=put(RUNNING)), ABSENT,
          told=True),
@@ -171,9 +178,28 @@ class TestRemoval:
         assert one.may_be_paused
         assert one.record == put(RUNNING, paused=True, removed=START)
 
-    def test_what_we_have_paused_is_not_looked_up(self) -> None:
+    @pytest.mark.parametrize(
+        ("record", "ours"),
+        [(put(SUSPENDED), True), (put(RUNNING, pausing=True), True), (put(SUSPENDED, paused=False), False)],
+    )
+    def test_what_is_paused_already_is_not_paused_again_and_is_still_whose_it_was(
+        self, record: Record, ours: bool
+    ) -> None:
+        (one,) = self.remove(OnRemove.PAUSE, record).puts
+        tombstone = replace(record, paused=ours, pausing=False, removed=START)
+        assert one.once_looked_up(True) == Settled("backup", tombstone)
+
+    def test_what_a_person_has_deleted_is_forgotten_and_what_he_has_resumed_is_paused(self) -> None:
         (one,) = self.remove(OnRemove.PAUSE, put(SUSPENDED)).puts
-        assert not one.may_be_paused
+        assert one.once_looked_up(None) == Settled("backup", None)
+        assert one.once_looked_up(False) == one
+
+    def test_one_that_may_have_been_put_is_kept_where_others_are_deleted(self) -> None:
+        found = self.remove(OnRemove.DELETE, Record(cron_job(), pausing=True))
+        assert (found.deletions, found.settled) == (
+            (),
+            (Settled("backup", Record(cron_job(), pausing=True, removed=START)),),
+        )
 
     def test_kept(self) -> None:
         found = self.remove(OnRemove.KEEP, put(SUSPENDED))
@@ -202,7 +228,7 @@ class TestRemoval:
 
     def test_a_removal_that_cronitor_rejects_is_not_asked_for_again(self) -> None:
         (one,) = self.remove(OnRemove.PAUSE, put(RUNNING)).puts
-        record = rejected_record(one, put(RUNNING), START, "no")
+        record = rejected_record(one, START, "no")
         assert plan([], {"backup": record}, POLICY, START + TEN_HOURS, {}) == Plan()
         assert not record.paused
 
@@ -218,8 +244,8 @@ def test_a_batch_changes_few_shards_and_what_was_rejected_comes_after_the_others
 
 def test_the_record_of_a_rejection_keeps_what_was_put_and_cuts_the_words() -> None:
     (one,) = plan([EDITED], {"backup": put(RUNNING)}, POLICY, START, {}).puts
-    record = rejected_record(one, put(RUNNING), START, "w" * 999)
+    record = rejected_record(one, START, "w" * 999)
     assert record.rejected is not None
     assert len(record.rejected.words) == 200
     assert replace(record, rejected=None) == put(RUNNING)
-    assert rejected_record(one, None, START, "w").cron_job == cron_job()
+    assert rejected_record(replace(one, before=None), START, "w").cron_job == cron_job()

@@ -26,6 +26,7 @@ PUT = Record(cron_job(), "0123456789abcdef", NAMES)
 RECORDS = {
     "put": PUT,
     "paused": Record(cron_job("ü"), "f", ("name",), paused=True),
+    "pausing": Record(cron_job(), pausing=True),
     "rejected": Record(cron_job(), rejected=Rejection("f", START, 'no such list "ops"')),
     "tombstone": Record(cron_job(), "f", NAMES, removed=START),
     "shared": Record(cron_job(), "f", shared="s"),

@@ -15,6 +15,11 @@ from webhook.controller.monitor_sync import (
 )
 from webhook.errors import CronitorError, KeyRefused, KubeError, TooManyRequests
 
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
 TELEMETRY_KEY = KeyRefused(403, "no permission")
 
 
@@ -142,6 +147,114 @@ class TestPaused:
         scene.reconcile(wanted(suspended=True, note="x"))
         assert scene.cronitor.monitors["backup"]["paused"] is False
 
+    @pytest.mark.parametrize("removed", [False, True], ids=["suspended", "removed"])
+    @pytest.mark.parametrize("restarted", [False, True], ids=["same leader", "new leader"])
+    def test_by_us_though_the_answer_was_lost_it_is_resumed(self, scene: Scene, removed: bool, restarted: bool) -> None:
+        scene.reconcile(wanted())
+        scene.cronitor.lost = [CronitorError("reset")]
+        ones = [] if removed else [wanted(suspended=True)]
+        scene.gone(*ones)
+        assert scene.cronitor.monitors["backup"]["paused"] is True
+        if restarted:
+            scene.lead()
+        scene.now += 60
+        scene.gone(*ones)
+        assert scene.records()["backup"].paused
+        scene.lead()
+        scene.reconcile(wanted())
+        assert scene.cronitor.monitors["backup"]["paused"] is False
+
+    @pytest.mark.parametrize("removed", [False, True], ids=["suspended", "removed"])
+    def test_by_us_just_before_we_were_killed_it_is_resumed(self, scene: Scene, removed: bool) -> None:
+        scene.reconcile(wanted())
+        scene.cronitor.lost = [Killed()]
+        with pytest.raises(Killed):
+            scene.gone(*([] if removed else [wanted(suspended=True)]))
+        assert scene.cronitor.monitors["backup"]["paused"] is True
+        scene.lead()
+        scene.reconcile(wanted())
+        assert scene.cronitor.monitors["backup"]["paused"] is False
+
+    def test_what_is_to_be_paused_is_written_once_a_batch_and_not_where_there_is_no_pause(self, scene: Scene) -> None:
+        scene.reconcile(wanted())
+        assert scene.kept.written == 1
+        scene.reconcile(wanted(suspended=True))
+        assert scene.kept.written == 3
+
+    def test_a_pause_that_is_rejected_is_not_ours(self, scene: Scene) -> None:
+        scene.reconcile(wanted(suspended=True, note="bad"))
+        assert not scene.records()["backup"].may_be_paused_by_us
+
+    def test_by_a_person_before_we_ever_put_it_it_stays_paused(self, scene: Scene) -> None:
+        scene.cronitor.monitors["backup"] = {"paused": True}
+        scene.reconcile(wanted(suspended=True))
+        scene.reconcile(wanted())
+        assert scene.cronitor.monitors["backup"]["paused"] is True
+
+    def test_1_000_suspended_ones_are_looked_up_by_pages_on_the_first_day_and_on_the_last(self, scene: Scene) -> None:
+        scene.cronitor.monitors = {f"theirs{number}": {"paused": False} for number in range(150)}
+        scene.cronitor.monitors["c7"] = {"paused": True}
+        scene.reconcile(*(wanted(f"c{number}", suspended=True) for number in range(1000)))
+        assert (scene.cronitor.looked_up, scene.cronitor.pages) == ([], [1, 2])
+        assert sum(record.paused for record in scene.records().values()) == 999
+        scene.now += 3600
+        for one in many(1000):
+            scene.cronitor.monitors[one.monitor.key]["paused"] = False
+        scene.cronitor.monitors["c9"]["paused"] = True
+        del scene.cronitor.monitors["c8"]
+        scene.gone()
+        assert scene.cronitor.looked_up == ["c8"], "whether it is gone is made sure of"
+        assert len(scene.cronitor.pages) == 2 + 12
+        assert scene.records().keys() == {f"c{number}" for number in range(1000)} - {"c8"}
+        assert "c8" not in scene.cronitor.monitors
+
+    def test_what_was_listed_does_not_count_once_it_has_been_put(self, scene: Scene) -> None:
+        suspended = [wanted(f"c{number}", suspended=True) for number in range(20)]
+        for ones in (many(20), suspended, many(20), suspended, many(20)):
+            scene.reconcile(*ones)
+        assert not any(one["paused"] for one in scene.cronitor.monitors.values())
+
+    @pytest.mark.parametrize("size", [7, 100])
+    def test_pages_may_be_smaller_than_they_were_asked_for(self, scene: Scene, size: int) -> None:
+        scene.cronitor.page_size = size
+        scene.cronitor.monitors = {f"c{number}": {"paused": True} for number in range(30)}
+        scene.reconcile(*(wanted(f"c{number}", suspended=True) for number in range(30)))
+        assert not any(record.paused for record in scene.records().values())
+        assert scene.cronitor.looked_up == []
+
+    def test_pages_that_take_long_are_read_over_rounds(self, scene: Scene) -> None:
+        scene.cronitor.page_size = 1
+        scene.cronitor.monitors = {f"c{number:02}": {"paused": True} for number in range(30)}
+        passed = iter(number * (ROUND_SECONDS / 8) for number in range(10_000))
+        scene.clock = lambda: next(passed)
+        ones = [wanted(f"c{number:02}", suspended=True) for number in range(30)]
+        assert scene.reconcile(wanted("urgent"), *ones) == 0.0
+        assert (len(scene.cronitor.pages) < 30, scene.records().keys()) == (True, {"urgent"})
+        while scene.reconcile(wanted("urgent"), *ones) is not None:
+            pass
+        assert len(scene.cronitor.pages) == len(set(scene.cronitor.pages))
+        assert not any(record.paused for record in scene.records().values())
+
+    @pytest.mark.parametrize("count", [1, 50])
+    def test_a_look_up_that_is_throttled_or_refused_is_waited_for(self, scene: Scene, count: int) -> None:
+        ones = [wanted(f"c{number}", suspended=True) for number in range(count)]
+        scene.cronitor.lookup_failure = TooManyRequests("429", 42.0)
+        assert scene.reconcile(*ones) == 43.0
+        scene.cronitor.lookup_failure = TELEMETRY_KEY
+        scene.now += 43.0
+        assert scene.reconcile(*ones) == KEY_REFUSED_SECONDS
+        assert "telemetry key" in scene.sync.detail()
+        assert (scene.sent(), scene.records()) == ([], {})
+
+    def test_a_look_up_that_works_does_not_mean_that_the_key_may_put(self, scene: Scene) -> None:
+        scene.cronitor.failures.extend([TELEMETRY_KEY] * 2)
+        ones = [wanted(suspended=True), wanted("other", suspended=True)]
+        for count in (1, 2):
+            scene.reconcile(*ones[:count])
+            scene.now += KEY_REFUSED_SECONDS
+        assert scene.cronitor.looked_up == ["backup", "other"]
+        assert [name for name, _, _ in scene.told()].count("backup") == 1
+
     def test_where_it_cannot_be_looked_up_it_is_paused_and_not_all_are_asked_for(self, scene: Scene) -> None:
         scene.reconcile(*many(5))
         scene.cronitor.lookup_failure = CronitorError("503", 503)
@@ -162,6 +275,13 @@ def test_what_is_not_wanted_any_more_is_reset_once(scene: Scene) -> None:
 
 
 class TestRemoved:
+    def test_what_a_person_has_deleted_is_not_made_again(self, scene: Scene) -> None:
+        scene.reconcile(wanted())
+        scene.sent()
+        scene.cronitor.monitors.clear()
+        scene.gone()
+        assert (scene.sent(), scene.records()) == ([], {})
+
     @pytest.mark.parametrize(
         ("on_remove", "left"), [(OnRemove.PAUSE, True), (OnRemove.KEEP, False), (OnRemove.DELETE, None)]
     )
