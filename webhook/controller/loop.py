@@ -84,6 +84,13 @@ class Controller:
         )
         levels = Levels(settings.default_options, self._keeper.annotations)
         opener = RunOpener(self._cron_jobs, self._keeper, levels, cluster_name=settings.cluster_name)
+        self._book = RunBook(
+            self._jobs,
+            self._caches.pods,
+            frozenset(settings.sidecar.ignore_containers),
+            opener.open_run,
+            why_refused=self._protection.refusal_of,
+        )
         self._monitoring = Monitoring(
             kube,
             settings,
@@ -94,13 +101,7 @@ class Controller:
             owner_uid=wanted.owner_uid,
             client=monitors,
             add=self._add,
-        )
-        self._book = RunBook(
-            self._jobs,
-            self._caches.pods,
-            frozenset(settings.sidecar.ignore_containers),
-            opener.open_run,
-            why_refused=self._protection.refusal_of,
+            open_keys=self._book.open_keys,
         )
         self._outbox = Outbox(telemetry, settings.events_per_second, self._taken)
         self._runs = RunTeller(kube, self._book, opener, self._outbox, _rules(settings))

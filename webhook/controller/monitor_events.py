@@ -1,15 +1,20 @@
 """What people are told of their monitors: Events on the CronJobs, in these words."""
 
+import logging
 from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
 from webhook.controller.events import EventRecorder
-from webhook.controller.monitor_plan import Shared
+from webhook.controller.monitor_plan import Put, Shared
 from webhook.controller.monitor_records import CronJobReference
 from webhook.errors import KeyRefused
 
 SHOWN_CRON_JOBS = 10
+MOST_TOLD_OF_REFUSAL = 1000
+"""Where the key is refused, so many CronJobs are told; all the others would be told the same."""
+
+log = logging.getLogger(__name__)
 
 
 class Tell(Protocol):
@@ -26,22 +31,26 @@ def events_on_cron_jobs(recorder: EventRecorder) -> Tell:
 
 
 class Told:
-    """Events that wait to be told, warnings first: each is a request, and monitors are more urgent."""
+    """Events that wait to be told: each is a request, and monitors are more urgent.
+
+    Those of rejected and shared monitors are told first, before anything is written that says that they have been.
+    """
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
+        self._urgent: deque[tuple[CronJobReference, str, str]] = deque()
         self._warnings: deque[tuple[CronJobReference, str, str]] = deque()
         self._others: deque[tuple[CronJobReference, str, str]] = deque()
 
     def __len__(self) -> int:
-        return len(self._warnings) + len(self._others)
+        return len(self._urgent) + len(self._warnings) + len(self._others)
 
     def synced(self, cron_job: CronJobReference, key: str) -> None:
         self._others.append((cron_job, "MonitorSynced", f"Cronitor has the monitor {key} for this CronJob"))
 
     def rejected(self, cron_job: CronJobReference, key: str, words: str) -> None:
         message = f"Cronitor rejects the monitor {key}: {words or 'it does not say why'}"
-        self._warnings.append((cron_job, "MonitorRejected", message))
+        self._urgent.append((cron_job, "MonitorRejected", message))
 
     def refused(self, cron_job: CronJobReference, message: str) -> None:
         self._warnings.append((cron_job, "KeyRefused", message))
@@ -55,12 +64,39 @@ class Told:
             f"{f' and {more} more' if more > 0 else ''}. All of them report to it; schedule and settings are those of "
             f"the oldest, {oldest.namespace}/{oldest.name}"
         )
-        self._warnings.extend((one, "KeyShared", message) for one in (oldest, *others))
+        self._urgent.extend((one, "KeyShared", message) for one in (oldest, *others))
+
+    def tell_urgent(self) -> None:
+        while self._urgent:
+            self.tell_next()
 
     def tell_next(self) -> None:
-        cron_job, reason, message = (self._warnings or self._others).popleft()
+        cron_job, reason, message = (self._urgent or self._warnings or self._others).popleft()
         warning = reason != "MonitorSynced"
         self._tell(cron_job, reason, message, warning=warning)
+
+
+class Refusals:
+    """What CronJobs are told of a key that Cronitor refuses: once each, not with each try."""
+
+    def __init__(self, told: Told) -> None:
+        self._told, self.text = told, ""
+        self._knowing: set[str] = set()
+
+    def refused(self, error: KeyRefused, puts: Iterable[Put]) -> None:
+        if (text := refusal(error)) != self.text:
+            self.text = text
+            self._knowing.clear()
+            log.error("api_key_refused", extra={"detail": text})
+        for put in puts:
+            cron_job = put.record.cron_job
+            if put.wanted and cron_job.uid not in self._knowing and len(self._knowing) < MOST_TOLD_OF_REFUSAL:
+                self._knowing.add(cron_job.uid)
+                self._told.refused(cron_job, text)
+
+    def over(self) -> None:
+        self.text = ""
+        self._knowing.clear()
 
 
 class ProblemTeller:

@@ -11,14 +11,16 @@
 | its CronJob is not suspended | we have paused it, or were about to | put with `paused: false` |
 | | a person has paused it | without `paused` |
 | nobody wants it any more | we have put it, some seconds have passed | `monitors.onRemove`: paused, kept, deleted |
-| | we have not | never touched |
+| | it is to be deleted, and a run of its key is open | deleted afterwards: what that run tells would make it again |
+| | we have not put it | never touched |
 | two CronJobs want its key | | that of the older one counts |
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from webhook.controller.monitor import Monitor
@@ -37,6 +39,9 @@ REMOVAL_PATIENCE_SECONDS = 30.0
 
 REJECTED_AGAIN_SECONDS = 6 * 3600.0
 """What was rejected may pass later, as when a notification list has been made since. Up to half as much is added."""
+
+OPEN_RUN_SECONDS = 10.0
+"""Whether a run is still open is looked at again after so long."""
 
 MONITOR_TYPE = "job"
 
@@ -74,8 +79,9 @@ class Policy:
 class Put:
     """An entry of `PUT /monitors`, and the record of it once Cronitor has taken it.
 
-    `before` is the record that it was planned by. `wanted` is its fingerprint; empty where it only pauses what is no longer wanted. `told` is false where its CronJob
-    knows already that it has a monitor. `may_be_paused`: a person may have paused it, which is to be looked up first.
+    `before` is the record that it was planned by. `wanted` is its fingerprint; empty where it only pauses what is no
+    longer wanted. `told` is false where its CronJob knows already that it has a monitor. `may_be_paused`: a person may
+    have paused it, which is to be looked up first.
     """
 
     key: str
@@ -139,10 +145,18 @@ class Plan:
 
 
 def plan(
-    wanted: Iterable[Wanted], records: Mapping[str, Record], policy: Policy, now: float, missing: Mapping[str, float]
+    wanted: Iterable[Wanted],
+    records: Mapping[str, Record],
+    policy: Policy,
+    now: float,
+    missing: Mapping[str, float],
+    open_keys: Callable[[], Collection[str]] = frozenset,
 ) -> Plan:
-    """What to do at `now`; `missing` is that of the plan before, empty at first."""
-    planning = _Planning(policy, now)
+    """What to do at `now`; `missing` is that of the plan before, empty at first.
+
+    `open_keys` gives the keys of which a run is open. It is called where one is to be deleted.
+    """
+    planning = _Planning(policy, now, cache(open_keys))
     by_key: dict[str, list[Wanted]] = {}
     for one in wanted:
         by_key.setdefault(one.monitor.key, []).append(one)
@@ -184,8 +198,8 @@ def rejected_record(put: Put, now: float, words: str) -> Record:
 class _Planning:
     """Collects what is to be done."""
 
-    def __init__(self, policy: Policy, now: float) -> None:
-        self._policy, self._now = policy, now
+    def __init__(self, policy: Policy, now: float, open_keys: Callable[[], Collection[str]]) -> None:
+        self._policy, self._now, self._open_keys = policy, now, open_keys
         self._puts: list[tuple[bool, Put]] = []
         self.deletions: list[str] = []
         self.settled: list[Settled] = []
@@ -246,6 +260,8 @@ class _Planning:
                 body = {"type": MONITOR_TYPE, "key": key, "paused": True}
                 paused = replace(tombstone, paused=True, pausing=False)
                 self._puts.append((False, Put(key, body, paused, record, may_be_paused=True)))
+            case OnRemove.DELETE if record.was_put and key in self._open_keys():
+                self.waits.append(OPEN_RUN_SECONDS)
             case OnRemove.DELETE if record.was_put:
                 self.deletions.append(key)
             case _:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 SHARDS = 16
 VERSION = 1
-TOMBSTONES_PER_SHARD = 250
-"""The newest are kept: 4,000 in all. A CronJob that comes back after them finds its monitor as it then is."""
+TOMBSTONES_PER_SHARD = 1500
+"""24,000 in all: those that we have paused before the others, the newest first. A CronJob of which nothing is known any
+more finds its monitor as it then is."""
 
 LONGEST_WORDS = 200
 
@@ -105,12 +106,12 @@ def read(text: Any) -> dict[str, Record]:
 
 
 def too_many(records: Mapping[str, Record]) -> list[str]:
-    """The keys of the oldest tombstones that are more than a shard may keep."""
-    by_shard: dict[int, list[tuple[float, str]]] = {}
+    """The keys of tombstones that are more than a shard may keep: first what we have not paused, the oldest first."""
+    by_shard: dict[int, list[tuple[bool, float, str]]] = {}
     for key, record in records.items():
         if record.removed is not None:
-            by_shard.setdefault(shard_of(key), []).append((record.removed, key))
-    return [key for found in by_shard.values() for _, key in sorted(found)[:-TOMBSTONES_PER_SHARD]]
+            by_shard.setdefault(shard_of(key), []).append((record.may_be_paused_by_us, record.removed, key))
+    return [key for found in by_shard.values() for _, _, key in sorted(found)[:-TOMBSTONES_PER_SHARD]]
 
 
 def _written(record: Record) -> dict[str, Any]:

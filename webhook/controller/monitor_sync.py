@@ -3,19 +3,20 @@
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from webhook import metrics
 from webhook.clients.cronitor import BATCH_SIZE
-from webhook.controller.monitor_batches import batches, deliver
-from webhook.controller.monitor_events import Tell, Told, refusal
+from webhook.controller.monitor_batches import deliver
+from webhook.controller.monitor_events import Refusals, Tell, Told
 from webhook.controller.monitor_pauses import Pauses
 from webhook.controller.monitor_plan import Plan, Policy, Put, Settled, Wanted, plan, rejected_record
 from webhook.controller.monitor_records import Record, too_many
 from webhook.controller.monitor_requests import CountedMonitors, DryRunMonitors, Monitors
-from webhook.controller.queue import Key
+from webhook.controller.monitor_troubles import FIRST_RETRY_SECONDS, Troubles, back_off
+from webhook.controller.queue import Key, earliest
 from webhook.errors import CronitorError, KeyRefused, MonitorsRejected, TooManyRequests
 
 ROUND_SECONDS = 5.0
@@ -24,8 +25,6 @@ ROUND_SECONDS = 5.0
 TELLING_SECONDS = 1.0
 KEY_REFUSED_SECONDS = 300.0
 LONGEST_RETRY_AFTER_SECONDS = 600.0
-FIRST_RETRY_SECONDS = 1.0
-SLOWEST_RETRY_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,8 @@ class Records(Protocol):
 
 class MonitorSync:
     """`wanted` gives every monitored CronJob with its monitor. What it does not give is removed: while the caches are
-    not filled it is not to be asked, or has to raise. With `dry_run` nothing is sent, recorded or told as done.
+    not filled it is not to be asked, or has to raise. `open_keys` gives the keys of which a run is open. With `dry_run`
+    nothing is sent, recorded or told as done.
     """
 
     def __init__(
@@ -51,22 +51,26 @@ class MonitorSync:
         policy: Policy,
         *,
         dry_run: bool = False,
+        open_keys: Callable[[], Collection[str]] = frozenset,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._wanted, self._store, self._policy, self._dry_run = wanted, store, policy, dry_run
+        self._open_keys = open_keys
         self._client = DryRunMonitors() if dry_run else CountedMonitors(client, self._worked, now)
         self._pauses = Pauses(self._client, clock)
+        self._troubles = Troubles(BATCH_SIZE, clock, jitter)
         self._told = Told(tell)
+        self._refusals = Refusals(self._told)
         self._now, self._clock, self._jitter = now, clock, jitter
         self._known: dict[str, Record] | None = None
         self._missing: Mapping[str, float] = {}
-        self._not_before, self._failures, self._refusal = float("-inf"), 0, ""
+        self._not_before, self._failures = float("-inf"), 0
 
     def detail(self) -> str:
         """What people should know of it, for `/readyz`; empty where all is well."""
-        return self._refusal
+        return self._refusals.text
 
     def reconcile(self, key: Key) -> float | None:
         """Bring Cronitor to what is wanted. A pause that Cronitor asks for is kept here: no change cuts it short.
@@ -76,7 +80,8 @@ class MonitorSync:
         self._write(())  # what could not be written before comes first
         wait: float | None = self._not_before - self._clock()
         if wait is not None and wait <= 0:
-            planned = plan(self._wanted(), self._records, self._policy, self._now(), self._missing)
+            records, now = self._records, self._now()
+            planned = plan(self._wanted(), records, self._policy, now, self._missing, self._open_keys)
             self._missing = planned.missing
             wait = self._applied(planned)
             self._count(planned)
@@ -93,18 +98,18 @@ class MonitorSync:
         try:
             done = self._apply(planned)
         except KeyRefused as error:
+            self._refusals.refused(error, planned.puts)
             return self._postpone(KEY_REFUSED_SECONDS, error)
         except CronitorError as error:
             self._failures += 1
             return self._postpone(self._back_off(error), error)
-        return planned.look_again if done else 0.0
+        return earliest(planned.look_again, self._troubles.look_again()) if done else 0.0
 
     def _back_off(self, error: CronitorError) -> float:
         if isinstance(error, TooManyRequests) and error.retry_after > 0:
             # Something on top: other clusters wait for the same moment.
             return min(error.retry_after, LONGEST_RETRY_AFTER_SECONDS) + self._jitter(0.0, FIRST_RETRY_SECONDS)
-        longest = min(SLOWEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures, 10))
-        return self._jitter(FIRST_RETRY_SECONDS / 2, longest)
+        return back_off(self._failures, self._jitter)
 
     def _postpone(self, seconds: float, error: CronitorError) -> float:
         self._not_before = self._clock() + seconds
@@ -115,16 +120,16 @@ class MonitorSync:
         """Do what is planned, for a while; whether that was all."""
         until = self._clock() + ROUND_SECONDS
         self._settle(planned.settled)
-        for batch in batches(self._pauses.begin(planned.puts), BATCH_SIZE):
-            if self._clock() >= until or not self._deliver(batch, until):
+        self._troubles.begin([*(put.key for put in planned.puts), *planned.deletions])
+        for batch in self._troubles.batches(self._pauses.begin(planned.puts)):
+            if self._clock() >= until or not self._deliver(batch, until) or self._troubles.are_over:
                 return False
-        for key in planned.deletions:
+        for key in self._troubles.due(planned.deletions):
             if self._clock() >= until:
                 return False
             self._delete(key)
-        self._tell_shared(planned)
         self._settle(Settled(key, None) for key in too_many(self._records))
-        return True
+        return self._tell_shared(planned)
 
     def _settle(self, settled: Iterable[Settled]) -> None:
         changed = []
@@ -138,6 +143,7 @@ class MonitorSync:
     def _deliver(self, batch: Sequence[Put], until: float) -> bool:
         """Put a batch, and write down what has come of it even where that is an error; whether that was all of it."""
         changed: list[str] = []
+        to_send: list[Put] = []
         try:
             found = self._pauses.look_up(batch, until)
             self._settle(one for one in found if isinstance(one, Settled))
@@ -147,12 +153,19 @@ class MonitorSync:
                 for put in outcome.puts:
                     self._take(put, outcome.rejected)
                     changed.append(put.key)
-        except KeyRefused as error:
-            self._refused(error, batch)
-            raise
+                self._troubles.worked(put.key for put in outcome.puts)
+        except CronitorError as error:
+            self._put_aside({put.key for put in to_send}.difference(changed), error)
         finally:
+            self._told.tell_urgent()  # nobody tells them once it is written that they are known
             self._write(changed)
         return len(found) == len(batch)
+
+    def _put_aside(self, keys: Collection[str], error: CronitorError) -> None:
+        """Let what fails again and again not hold up the others. Raises the error where that is not it."""
+        if isinstance(error, KeyRefused | TooManyRequests) or not self._troubles.failed(keys):
+            raise error
+        log.warning("monitors_put_aside", extra={"monitors": len(keys), "error": str(error)})
 
     def _send(self, puts: Sequence[Put]) -> None:
         self._client.put([put.body for put in puts])
@@ -170,9 +183,10 @@ class MonitorSync:
             self._client.delete(key)
         except MonitorsRejected as error:  # it is not asked for again
             log.warning("monitor_not_deleted", extra={"monitor": key, "error": str(error)})
-        except KeyRefused as error:
-            self._refused(error)
-            raise
+        except CronitorError as error:
+            self._put_aside([key], error)
+            return
+        self._troubles.worked([key])
         self._settle([Settled(key, None)])
 
     def _take(self, put: Put, rejected: MonitorsRejected | None) -> None:
@@ -203,18 +217,9 @@ class MonitorSync:
         return replace(record, paused=put.record.paused, pausing=False)
 
     def _worked(self) -> None:
-        self._failures, self._refusal = 0, ""
+        self._failures = 0
+        self._refusals.over()
         metrics.api_key_valid.set(1)
-
-    def _refused(self, error: KeyRefused, batch: Sequence[Put] = ()) -> None:
-        """Say it once, and not with each try."""
-        if (text := refusal(error)) == self._refusal:
-            return
-        self._refusal = text
-        log.error("api_key_refused", extra={"detail": text})
-        for put in batch:
-            if put.wanted:
-                self._told.refused(put.record.cron_job, text)
 
     def _record(self, key: str, record: Record | None) -> None:
         if record is None:
@@ -226,18 +231,27 @@ class MonitorSync:
         if not self._dry_run:
             self._store.write(self._records, changed)
 
-    def _tell_shared(self, planned: Plan) -> None:
-        """Tell CronJobs that share a key, once while they are the same ones."""
+    def _tell_shared(self, planned: Plan) -> bool:
+        """Tell CronJobs that share a key, once while they are the same ones: for a while; whether that was all.
+
+        It is written once it has been told: nobody does it afterwards.
+        """
+        until = self._clock() + TELLING_SECONDS
         constellations = {one.key: one.constellation for one in planned.shared}
         known = {key: record.shared for key, record in self._records.items() if record.shared}
-        for one in planned.shared:
-            if one.constellation != known.get(one.key):
-                self._told.shared(one)
+        to_tell = [one for one in planned.shared if one.constellation != known.get(one.key)]
+        while to_tell:
+            self._told.shared(to_tell.pop())
+            self._told.tell_urgent()
+            if self._clock() >= until:
+                break
+        untold = {one.key for one in to_tell}
         self._settle(
             Settled(key, replace(record, shared=constellations.get(key, "")))
-            for key in constellations.keys() | known.keys()
+            for key in (constellations.keys() | known.keys()) - untold
             if (record := self._records.get(key)) and record.shared != constellations.get(key, "")
         )
+        return not untold
 
     def _tell_synced(self, record: Record, key: str) -> None:
         if not self._dry_run:

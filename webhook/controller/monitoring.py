@@ -1,6 +1,6 @@
 """What follows from CronJobs themselves, not from their runs: monitors in Cronitor, Events on what has no effect."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from webhook.clients.informer import Informer
 from webhook.clients.kube import KubeClient
@@ -38,6 +38,7 @@ class Monitoring:
         owner_uid: str,
         client: Monitors,
         add: Callable[[Key, float], None],
+        open_keys: Callable[[], Collection[str]],
     ) -> None:
         self._add = add
         tell = events_on_cron_jobs(EventRecorder(kube, settings.pod_name))
@@ -57,6 +58,7 @@ class Monitoring:
             tell,
             Policy(settings.on_remove, RESETS),
             dry_run=settings.dry_run,
+            open_keys=open_keys,
         )
         self.reconcilers: Mapping[str, Reconciler] = {MONITORS.kind: self._sync, "annotations": self}
         cron_jobs.on_change(self._index.cron_job_changed)

@@ -90,6 +90,17 @@ class RunBook:
         """The entry itself: only its `opened` may be written by others, and only by the one that works on this Job."""
         return self._entries.get(uid)
 
+    def open_keys(self) -> frozenset[str]:
+        """The keys of the monitors of which something is still to be told, by whomever."""
+        with self._lock:
+            entries = list(self._entries.values())
+            marks = ((entry, entry.mark) for entry in entries)
+            return frozenset(
+                mark.key
+                for entry, mark in marks
+                if mark and not (mark.verdict and entry.acknowledged.issuperset(mark.owed))
+            )
+
     def consider(self, namespace: str, name: str) -> None:
         """Something else has changed (CronJob, namespace) that may make these Jobs runs."""
         with self._lock:

@@ -116,6 +116,7 @@ class Scene:
         self.now = START
         self.clock: Callable[[], float] = lambda: self.now
         self.dry_run = False
+        self.open_keys: set[str] = set()
         self.lead()
 
     def lead(self) -> None:
@@ -130,6 +131,7 @@ class Scene:
             now=lambda: self.now,
             clock=lambda: self.clock(),
             jitter=lambda _least, most: most,
+            open_keys=lambda: self.open_keys,
         )
 
     def reconcile(self, *wanted: Wanted) -> float | None:

@@ -210,6 +210,23 @@ class TestRemoval:
         found = self.remove(OnRemove.DELETE, put(RUNNING))
         assert (found.puts, found.deletions, found.settled) == ((), ("backup",), ())
 
+    def test_what_a_run_that_is_open_would_make_again_is_deleted_afterwards(self) -> None:
+        policy, asked = replace(POLICY, on_remove=OnRemove.DELETE), []
+
+        def open_keys() -> set[str]:
+            asked.append(True)
+            return {"backup"}
+
+        records, missing = {"backup": put(RUNNING), "other": put(wanted("other"))}, {"backup": START, "other": START}
+        assert (plan([], records, policy, START, missing, open_keys).missing, asked) == (missing, [])
+        found = plan([], records, policy, START + 30.0, missing, open_keys)
+        assert (found.deletions, found.look_again, found.missing, asked) == (("other",), 10.0, missing, [True])
+        assert (
+            len(plan([], records, replace(policy, on_remove=OnRemove.PAUSE), START + 30.0, missing, open_keys).puts)
+            == 2
+        )
+        assert plan([], records, policy, START + 40.0, missing).deletions == ("backup", "other")
+
     @pytest.mark.parametrize("on_remove", list(OnRemove))
     def test_what_was_never_put_is_never_touched(self, on_remove: OnRemove) -> None:
         found = self.remove(on_remove, rejected(RUNNING))

@@ -1,6 +1,7 @@
 """Records of monitors read back, fit where they are kept, and survive what people do to them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,11 +78,39 @@ def test_10_000_monitors_stay_far_below_what_a_config_map_takes() -> None:
     assert len(write(usual).encode()) / len(usual) < 250
 
 
+def tombstones(count: int, **more: Any) -> dict[str, Record]:
+    """So many of shard 3, the oldest first."""
+    keys = [
+        key
+        for key in (f"{fingerprint(number)}-{fingerprint(-number)}" for number in range(16 * count * 2))
+        if shard_of(key) == 3
+    ]
+    return {
+        key: Record(cron_job(), "f" * 16, NAMES, removed=START + number, **more)
+        for number, key in enumerate(keys[:count])
+    }
+
+
 def test_only_the_newest_tombstones_of_a_shard_are_kept() -> None:
-    keys = [key for key in (f"key-{number}" for number in range(20_000)) if shard_of(key) == 3]
-    records = {key: Record(cron_job(), "f", removed=float(number)) for number, key in enumerate(keys)}
-    records |= {f"live-{number}": PUT for number in range(5000)}
-    assert sorted(too_many(records)) == sorted(keys[:-TOMBSTONES_PER_SHARD])
+    found = tombstones(TOMBSTONES_PER_SHARD + 9)
+    records = found | {f"live-{number}": PUT for number in range(5000)}
+    assert sorted(too_many(records)) == sorted([*found][:9])
+
+
+@pytest.mark.parametrize("flag", [{"paused": True}, {"pausing": True}], ids=str)
+def test_what_we_have_paused_is_forgotten_last(flag: dict[str, bool]) -> None:
+    found = tombstones(TOMBSTONES_PER_SHARD + 9)
+    keys = [*found]
+    ours = {key: replace(found[key], **flag) for key in keys[:5]}
+    assert sorted(too_many(found | ours)) == sorted(keys[5:14])
+
+
+def test_a_shard_full_of_tombstones_fits_beside_those_of_10_000_monitors() -> None:
+    owner = CronJobReference("n" * 40, "c" * 52, "u" * 36)
+    found = tombstones(TOMBSTONES_PER_SHARD + 700, paused=True)
+    shard = {key: replace(one, cron_job=owner) for key, one in found.items()}
+    live = {key: replace(one, removed=None) for key, one in [*shard.items()][-700:]}
+    assert len(write(shard | live).encode()) < 900_000
 
 
 def test_a_fingerprint_is_of_the_content_and_not_of_its_order() -> None:

@@ -6,13 +6,15 @@ import pytest
 
 from tests.unit.webhook.controller.monitor_scene import RESETS, START, Scene, wanted
 from webhook import metrics
+from webhook.controller.monitor_events import MOST_TOLD_OF_REFUSAL
 from webhook.controller.monitor_plan import OnRemove, Policy, Wanted
 from webhook.controller.monitor_sync import (
     KEY_REFUSED_SECONDS,
     LONGEST_RETRY_AFTER_SECONDS,
     ROUND_SECONDS,
-    SLOWEST_RETRY_SECONDS,
+    TELLING_SECONDS,
 )
+from webhook.controller.monitor_troubles import SLOWEST_RETRY_SECONDS
 from webhook.errors import CronitorError, KeyRefused, KubeError, TooManyRequests
 
 
@@ -108,6 +110,13 @@ class TestRejected:
     def test_what_is_too_large_alone_is_rejected(self, scene: Scene) -> None:
         scene.cronitor.largest = 0
         scene.reconcile(wanted())
+        assert [reason for _, reason, _ in scene.told()] == ["MonitorRejected"]
+
+    def test_it_is_told_before_it_is_written_that_it_was(self, scene: Scene) -> None:
+        """Whoever leads next finds it written, and tells nobody."""
+        scene.kept.failure = KubeError("503", status=503)
+        with pytest.raises(KubeError):
+            scene.reconcile(wanted(note="bad"))
         assert [reason for _, reason, _ in scene.told()] == ["MonitorRejected"]
 
     def test_it_is_paused_for_all_that_when_its_cron_job_is_suspended(self, scene: Scene) -> None:
@@ -331,6 +340,33 @@ class TestRemoved:
         scene.gone()
         assert (scene.sent(), scene.records(), scene.cronitor.monitors) == ([], {}, {"theirs": {"paused": False}})
 
+    def test_it_is_deleted_once_its_last_run_has_been_told(self) -> None:
+        scene = Scene(Policy(OnRemove.DELETE))
+        scene.reconcile(wanted())
+        scene.open_keys = {"backup"}
+        wait = scene.gone()
+        assert (wait, scene.cronitor.deleted) == (10.0, [])
+        scene.open_keys = set()
+        scene.now += 10.0
+        scene.reconcile()
+        assert scene.cronitor.deleted == ["backup"]
+
+    def test_a_deletion_that_always_fails_holds_up_no_other(self) -> None:
+        scene = Scene(Policy(OnRemove.DELETE))
+        scene.reconcile(*many(3))
+        delete = scene.cronitor.delete
+
+        def fail(key: str) -> None:
+            if key == "c0":
+                raise CronitorError("500", 500)
+            delete(key)
+
+        scene.cronitor.delete = fail  # type: ignore[method-assign]
+        scene.gone()
+        scene.now += 60.0
+        scene.reconcile()
+        assert sorted(scene.cronitor.deleted) == ["c1", "c2"]
+
     def test_a_deletion_that_fails_is_tried_again(self) -> None:
         scene = Scene(Policy(OnRemove.DELETE))
         scene.reconcile(wanted())
@@ -355,12 +391,39 @@ def test_cron_jobs_that_share_a_key_are_told_once_for_each_constellation(scene: 
     assert [one["name"] for one in scene.cronitor.monitors.values()] == ["shop/c1"]
 
 
+def test_shared_keys_are_told_before_it_is_written_that_they_were(scene: Scene) -> None:
+    ones = [wanted(f"c{month}", key="k", created=f"2026-0{month}-01T00:00:00Z") for month in (1, 2)]
+    scene.reconcile(ones[0])
+    scene.told()
+    scene.kept.failure = KubeError("503", status=503)
+    with pytest.raises(KubeError):
+        scene.reconcile(*ones)
+    assert [reason for _, reason, _ in scene.told()] == ["KeyShared"] * 2
+
+
+def test_shared_keys_that_take_long_to_tell_are_told_over_rounds(scene: Scene) -> None:
+    ones = [wanted(f"c{number}", key=f"k{number // 2}") for number in range(8)]
+    scene.reconcile(*ones[::2])
+    scene.told()
+    scene.clock = lambda: scene.now + len(scene.events) * TELLING_SECONDS / 2
+    assert scene.reconcile(*ones) == 0.0
+    assert len(scene.events) == 2
+    while scene.reconcile(*ones) is not None:
+        scene.lead()
+    assert sorted(name for name, _, _ in scene.told()) == [f"c{number}" for number in range(8)]
+
+
 class TestKeyRefused:
+    def test_not_all_of_very_many_are_told(self, scene: Scene) -> None:
+        scene.cronitor.failures.extend([TELEMETRY_KEY])
+        scene.reconcile(*many(MOST_TOLD_OF_REFUSAL + 1))
+        assert len(scene.told()) == MOST_TOLD_OF_REFUSAL
+
     def test_it_is_said_once_and_tried_again_slowly_whatever_changes(self, scene: Scene) -> None:
         scene.cronitor.failures.extend([TELEMETRY_KEY] * 2)
         assert scene.reconcile(*many(150)) == KEY_REFUSED_SECONDS
         told = scene.told()
-        assert [reason for _, reason, _ in told] == ["KeyRefused"] * 100
+        assert [reason for _, reason, _ in told] == ["KeyRefused"] * 150
         assert "telemetry key" in told[0][2]
         assert "telemetry key" in scene.sync.detail()
         assert value(metrics.api_key_valid) == 0
@@ -369,7 +432,8 @@ class TestKeyRefused:
         assert len(scene.sent()) == 1
         scene.now += KEY_REFUSED_SECONDS
         assert scene.reconcile(*many(151)) == KEY_REFUSED_SECONDS
-        assert (len(scene.sent()), scene.told()) == (1, [])
+        assert len(scene.sent()) == 1
+        assert [(name, reason) for name, reason, _ in scene.told()] == [("c150", "KeyRefused")]
         scene.now += KEY_REFUSED_SECONDS
         assert scene.reconcile(*many(151)) is None
         assert (scene.sync.detail(), len(scene.cronitor.monitors)) == ("", 151)

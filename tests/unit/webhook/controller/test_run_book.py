@@ -196,6 +196,27 @@ def test_a_job_that_is_gone_is_remembered_while_its_run_is_open(scene: Scene, ki
     assert scene.names == [JOB_UID]
 
 
+def test_a_key_is_open_until_cronitor_has_taken_the_last_word_of_its_runs(scene: Scene) -> None:
+    scene.job()
+    assert scene.book.open_keys() == {MARK.key}
+    scene.job(annotations=marked(replace(MARK, run=True)))
+    assert scene.book.open_keys() == {MARK.key}, "its sidecar tells the rest"
+    scene.job(annotations=marked(replace(MARK, run=True, verdict="complete", owed=(COMPLETE,))))
+    assert scene.book.open_keys() == {MARK.key}
+    scene.book.acknowledge(JOB_UID, COMPLETE)
+    assert scene.book.open_keys() == frozenset()
+    scene.job(annotations=marked(replace(MARK, run=True, verdict="complete")))
+    assert scene.book.open_keys() == frozenset()
+
+
+def test_a_key_is_open_though_its_job_is_gone_until_the_run_is_closed(scene: Scene) -> None:
+    scene.job()
+    scene.job(kind=DELETED)
+    assert scene.book.open_keys() == {MARK.key}
+    scene.book.close(JOB_UID)
+    assert scene.book.open_keys() == frozenset()
+
+
 def test_what_a_pod_showed_last_is_remembered_with_its_journal(scene: Scene) -> None:
     scene.job(annotations=marked())
     scene.pod(container("app", runs()), sidecar=up())
