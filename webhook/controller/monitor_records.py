@@ -50,10 +50,10 @@ class Record:
     fingerprint: str = ""
     attributes: tuple[str, ...] = ()
     paused: bool = False
-    pausing: bool = False
     rejected: Rejection | None = None
     removed: float | None = None
     shared: str = ""
+    pausing: bool = False
 
     @property
     def was_put(self) -> bool:

@@ -48,7 +48,7 @@ class Cronitor:
         self.looked_up: list[str] = []
         self.failures: list[CronitorError | None] = []
         self.lookup_failure: CronitorError | None = None
-        self.lost: list[CronitorError | None] = []
+        self.lost: list[BaseException | None] = []
         self.pages: list[int] = []
         self.page_size = 100
         self.largest = 100
