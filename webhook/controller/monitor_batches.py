@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from webhook.controller.monitor_plan import Put
+from webhook.controller.monitor_steps import Put
 from webhook.errors import MonitorsRejected
 
 TOO_LARGE = 413

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from webhook.controller.events import EventRecorder
-from webhook.controller.monitor_plan import Put, Shared
 from webhook.controller.monitor_records import CronJobReference
+from webhook.controller.monitor_steps import Put, Shared
 from webhook.errors import KeyRefused
 
 SHOWN_CRON_JOBS = 10

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from webhook.controller.monitor_plan import Put, Settled
 from webhook.controller.monitor_requests import Monitors
+from webhook.controller.monitor_steps import Put, Settled
 from webhook.errors import CronitorError, KeyRefused, TooManyRequests
 
 MANY = 10

@@ -33,6 +33,7 @@ from webhook.controller.monitor_records import (
     names_of,
     shard_of,
 )
+from webhook.controller.monitor_steps import Plan, Put, Settled, Shared
 
 REMOVAL_PATIENCE_SECONDS = 30.0
 """A tool that deletes a CronJob and makes it again is done by then."""
@@ -44,8 +45,6 @@ OPEN_RUN_SECONDS = 10.0
 """Whether a run is still open is looked at again after so long."""
 
 MONITOR_TYPE = "job"
-
-Body = Mapping[str, Any]
 
 
 class OnRemove(Enum):
@@ -73,75 +72,6 @@ class Policy:
     resets: Mapping[str, Any] = field(default_factory=dict)
     patience_seconds: float = REMOVAL_PATIENCE_SECONDS
     rejected_again_seconds: float = REJECTED_AGAIN_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """An entry of `PUT /monitors`, and the record of it once Cronitor has taken it.
-
-    `before` is the record that it was planned by. `wanted` is its fingerprint; empty where it only pauses what is no
-    longer wanted. `told` is false where its CronJob knows already that it has a monitor. `may_be_paused`: a person may
-    have paused it, which is to be looked up first.
-    """
-
-    key: str
-    body: Body
-    record: Record
-    before: Record | None = None
-    wanted: str = ""
-    told: bool = False
-    may_be_paused: bool = False
-
-    def without_pause(self) -> "Put":
-        """The same for a monitor that somebody else has paused: his pause is not ours to lift one day."""
-        body = {name: value for name, value in self.body.items() if name != "paused"}
-        return replace(self, body=body, record=replace(self.record, paused=False), may_be_paused=False)
-
-    def once_looked_up(self, paused: bool | None) -> "Put | Settled":
-        """What is to be done where it is paused, is not, or (None) is not there: what is gone is not made again."""
-        if self.wanted:
-            return self.without_pause() if paused else self
-        if paused is None:
-            return Settled(self.key, None)
-        ours = self.before is not None and self.before.may_be_paused_by_us
-        return Settled(self.key, replace(self.record, paused=ours)) if paused else self
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A record that changes with no request; None: it is dropped. `told`: its CronJob is yet to hear of its monitor."""
-
-    key: str
-    record: Record | None
-    told: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """CronJobs with one key, oldest first; `constellation` is another one when they are others."""
-
-    key: str
-    cron_jobs: tuple[CronJobReference, ...]
-
-    @property
-    def constellation(self) -> str:
-        return fingerprint([cron_job.uid for cron_job in self.cron_jobs])
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to do. `wanted`: fingerprints by key; `missing`: since when what is to be removed has been; Unix seconds.
-
-    `look_again`: seconds after which there is more to do though nothing changes.
-    """
-
-    puts: tuple[Put, ...] = ()
-    deletions: tuple[str, ...] = ()
-    settled: tuple[Settled, ...] = ()
-    shared: tuple[Shared, ...] = ()
-    wanted: Mapping[str, str] = field(default_factory=dict)
-    missing: Mapping[str, float] = field(default_factory=dict)
-    look_again: float | None = None
 
 
 def plan(

@@ -12,9 +12,10 @@ from webhook.clients.cronitor import BATCH_SIZE
 from webhook.controller.monitor_batches import deliver
 from webhook.controller.monitor_events import Refusals, Tell, Told
 from webhook.controller.monitor_pauses import Pauses
-from webhook.controller.monitor_plan import Plan, Policy, Put, Settled, Wanted, plan, rejected_record
+from webhook.controller.monitor_plan import Policy, Wanted, plan, rejected_record
 from webhook.controller.monitor_records import Record, too_many
 from webhook.controller.monitor_requests import CountedMonitors, DryRunMonitors, Monitors
+from webhook.controller.monitor_steps import Plan, Put, Settled
 from webhook.controller.monitor_troubles import FIRST_RETRY_SECONDS, Troubles, back_off
 from webhook.controller.queue import Key, earliest
 from webhook.errors import CronitorError, KeyRefused, MonitorsRejected, TooManyRequests

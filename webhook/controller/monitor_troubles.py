@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from webhook.controller.monitor_batches import batches
-from webhook.controller.monitor_plan import Put
+from webhook.controller.monitor_steps import Put
 
 FIRST_RETRY_SECONDS = 1.0
 SLOWEST_RETRY_SECONDS = 60.0

@@ -64,8 +64,8 @@ class Cronitor:
                 raise MonitorsRejected(400, f"{one['key']}: no such note")
         for one in monitors:
             self.monitors.setdefault(one["key"], {"paused": False}).update(one)
-        if self.lost and (failure := self.lost.pop(0)) is not None:
-            raise failure
+        if self.lost and (lost := self.lost.pop(0)) is not None:
+            raise lost
         return [self.monitors[one["key"]] for one in monitors]
 
     def delete(self, key: str) -> None:

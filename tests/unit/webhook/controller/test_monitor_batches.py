@@ -8,7 +8,8 @@ import pytest
 
 from tests.unit.webhook.controller.monitor_scene import START, wanted
 from webhook.controller.monitor_batches import batches, deliver
-from webhook.controller.monitor_plan import Policy, Put, plan
+from webhook.controller.monitor_plan import Policy, plan
+from webhook.controller.monitor_steps import Put
 from webhook.errors import CronitorError, MonitorsRejected
 
 

@@ -8,8 +8,8 @@ from webhook.annotations import Problem
 from webhook.clients.kube import KubeClient
 from webhook.controller.events import EventRecorder
 from webhook.controller.monitor_events import ProblemTeller, Told, events_on_cron_jobs, refusal
-from webhook.controller.monitor_plan import Shared
 from webhook.controller.monitor_records import CronJobReference
+from webhook.controller.monitor_steps import Shared
 from webhook.errors import KeyRefused
 
 BAD = Problem("grace-seconds", "soon", "a whole number of 0 or more, in seconds")

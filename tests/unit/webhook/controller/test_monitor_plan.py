@@ -6,17 +6,9 @@ from typing import Any
 import pytest
 
 from tests.unit.webhook.controller.monitor_scene import RESETS, START, cron_job, wanted
-from webhook.controller.monitor_plan import (
-    OnRemove,
-    Plan,
-    Policy,
-    Settled,
-    Wanted,
-    fingerprint_of,
-    plan,
-    rejected_record,
-)
+from webhook.controller.monitor_plan import OnRemove, Policy, Wanted, fingerprint_of, plan, rejected_record
 from webhook.controller.monitor_records import Record, Rejection, names_of, shard_of
+from webhook.controller.monitor_steps import Plan, Settled
 
 POLICY = Policy(resets=RESETS)
 RUNNING, SUSPENDED = wanted(), wanted(suspended=True)
