@@ -235,6 +235,10 @@ class TestRemoval:
         found = plan([wanted(key="new")], self.RECORDS, POLICY, START, {"backup": START - 30.0})
         assert [(one.key, one.told) for one in found.puts] == [("new", True), ("backup", False)]
 
+    def test_a_removal_that_cronitor_rejects_leaves_open_what_came_of_an_earlier_one(self) -> None:
+        (one,) = self.remove(OnRemove.PAUSE, put(RUNNING, pausing=True)).puts
+        assert rejected_record(one, START, "no") == put(RUNNING, pausing=True, removed=START)
+
     def test_a_removal_that_cronitor_rejects_is_not_asked_for_again(self) -> None:
         (one,) = self.remove(OnRemove.PAUSE, put(RUNNING)).puts
         record = rejected_record(one, START, "no")

@@ -218,10 +218,60 @@ class TestPaused:
         assert "c8" not in scene.cronitor.monitors
 
     def test_what_was_listed_does_not_count_once_it_has_been_put(self, scene: Scene) -> None:
-        suspended = [wanted(f"c{number}", suspended=True) for number in range(20)]
-        for ones in (many(20), suspended, many(20), suspended, many(20)):
-            scene.reconcile(*ones)
+        ones, others = many(20), [wanted(f"other{number}") for number in range(20)]
+        suspended = [wanted(one.cron_job.name, note="good", suspended=True) for one in ones]
+        scene.reconcile(*suspended, *others)
+        scene.now += 3600
+        scene.reconcile(*suspended, *(wanted(one.cron_job.name, suspended=True) for one in others))
+        for some in (ones, suspended, ones):
+            scene.reconcile(*some, *others)
         assert not any(one["paused"] for one in scene.cronitor.monitors.values())
+
+    def test_look_ups_that_take_long_are_made_over_rounds(self, scene: Scene) -> None:
+        passed = iter(number * (ROUND_SECONDS / 3) for number in range(1000))
+        scene.clock = lambda: next(passed)
+        ones = [wanted(f"c{number}", suspended=True) for number in range(8)]
+        assert scene.reconcile(*ones) == 0.0
+        assert 0 < len(scene.cronitor.looked_up) < 8
+        for _ in range(8):
+            scene.reconcile(*ones)
+        assert len(scene.cronitor.looked_up) == sum(record.paused for record in scene.records().values()) == 8
+
+    def test_where_there_are_no_pages_they_are_looked_up_one_by_one(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[int] = []
+
+        def fail(page: int) -> dict[str, bool]:
+            asked.append(page)
+            raise CronitorError("400", 400)
+
+        monkeypatch.setattr(scene.cronitor, "pauses_on", fail)
+        scene.reconcile(*(wanted(f"c{number}", suspended=True) for number in range(20)))
+        assert (asked, len(scene.cronitor.looked_up)) == ([1], 20)
+
+    def test_pages_that_are_always_the_same_end(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[int] = []
+
+        def all_of_them(page: int) -> dict[str, bool]:
+            asked.append(page)
+            return {f"c{number}": True for number in range(20)}
+
+        monkeypatch.setattr(scene.cronitor, "pauses_on", all_of_them)
+        scene.reconcile(*(wanted(f"c{number}", suspended=True) for number in range(20)))
+        assert asked == [1, 2]
+        assert not any(record.paused for record in scene.records().values())
+
+    def test_a_pause_that_goes_through_alone_is_known_to_be_ours(self, scene: Scene) -> None:
+        scene.reconcile(wanted())
+        scene.cronitor.failures = [CronitorError("reset")]
+        wait = scene.reconcile(wanted(suspended=True))
+        assert wait is not None
+        assert scene.records()["backup"].pausing
+        scene.now += wait
+        scene.reconcile(wanted(suspended=True, note="bad"))
+        record = scene.records()["backup"]
+        assert (record.paused, record.pausing) == (True, False)
 
     @pytest.mark.parametrize("size", [7, 100])
     def test_pages_may_be_smaller_than_they_were_asked_for(self, scene: Scene, size: int) -> None:
