@@ -77,4 +77,6 @@ class Monitoring:
         """Tell what has no effect among what is written on or above one CronJob."""
         if (found := self._index.problems(key.namespace, key.name)) is not None:
             self._problems.tell_problems(*found)
+        else:
+            self._problems.forget(key.namespace, key.name)
         return None

@@ -10,6 +10,7 @@ import pytest
 from webhook.annotation_table import OURS, Annotation
 from webhook.annotation_values import FALSE_WORDS, TRUE_WORDS
 from webhook.annotations import (
+    MOST_TOLD,
     PREFIX,
     TABLE,
     AlertOn,
@@ -361,6 +362,14 @@ def test_on_a_namespace_only_keys_that_may_stand_there_are_meant() -> None:
     (problem,) = unknown(of({"exclud": "true"}), Scope.NAMESPACE)
     assert "exclude" not in problem.reason
     assert problem.scope is Scope.NAMESPACE
+
+
+def test_of_very_many_unknown_keys_only_the_first_are_compared_with_those_that_are_known() -> None:
+    found = unknown(of({f"include{number}": "" for number in range(MOST_TOLD + 5)}))
+    assert len(found) == MOST_TOLD + 5
+    assert [number for number, problem in enumerate(found) if "did you mean" in problem.reason] == list(
+        range(MOST_TOLD)
+    )
 
 
 def test_known_keys_and_those_of_others_are_not_unknown() -> None:
