@@ -13,6 +13,7 @@ from webhook.annotation_values import (
     boolean,
     conditions,
     interval,
+    monitor_key,
     natural,
     one_of,
     plain,
@@ -91,8 +92,8 @@ TABLE = (
         everywhere=True,
     ),
     Annotation(
-        "key", "key", variable, "text", "by `key-inference`", "nightly-backup",
-        "The monitor's key in Cronitor.",
+        "key", "key", monitor_key, "text", "by `key-inference`", "nightly-backup",
+        "The monitor's key in Cronitor. `.` and `..` cannot be one.",
         ("cronitor-id",),
     ),
     Annotation(

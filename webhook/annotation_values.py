@@ -84,6 +84,13 @@ def variable(text: str) -> str:
     return text.strip()
 
 
+def monitor_key(text: str) -> str:
+    """A key stands in the path of addresses, where `.` and `..` would mean another one."""
+    if (key := variable(text)) in (".", ".."):
+        raise UnreadableError('a text other than "." and ".."')
+    return key
+
+
 def variable_words(text: str) -> tuple[str, ...]:
     return words(variable(text))
 

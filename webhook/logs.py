@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 _BREAKS_A_LINE = re.compile(r'[ "=\n]')
-_concealed: set[str] = set()
+MOST_CONCEALED = 10_000
+_concealed: dict[str, None] = {}
 _BUILT_IN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -49,9 +50,13 @@ def set_up(level: str, style: str, secrets: tuple[str, ...] = ()) -> None:
 
 
 def conceal(secret: str) -> None:
-    """From now on this shows in no line either."""
-    if secret:
-        _concealed.add(secret)
+    """From now on this shows in no line either; of very many only the newest are kept. For one thread at a time."""
+    if not secret:
+        return
+    _concealed.pop(secret, None)
+    _concealed[secret] = None
+    if len(_concealed) > MOST_CONCEALED:
+        del _concealed[next(iter(_concealed))]
 
 
 def _pair(name: str, value: Any) -> str:

@@ -13,8 +13,11 @@ _SHOWN_VALUES = (40, 20, 10)
 
 
 def warnings(given: Mapping[str, str] | None) -> list[str]:
-    """One line for each annotation under our prefix that has no effect: its value, its key, or beside another."""
-    return [_line(problem) for problem in (*annotations.read(given).problems, *annotations.unknown(given))]
+    """One line for each annotation under our prefix that has no effect: its value, its key, or beside another.
+
+    Of very many the first are told.
+    """
+    return annotations.told((*annotations.read(given).problems, *annotations.unknown(given)), _line)
 
 
 def answer(body: bytes) -> bytes:

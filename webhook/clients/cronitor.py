@@ -7,15 +7,21 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 from urllib3.util.ssl_ import create_urllib3_context
 
+from webhook.clients.deadline import CuttableAdapter, limited
 from webhook.errors import CronitorError, KeyRefused, MonitorsRejected, TooManyRequests
 
 API_VERSION = "2025-11-28"
 TIMEOUT_SECONDS = (5.0, 30.0)
+LONGEST_SECONDS = 30.0
+"""For all of a request: whoever asks is the only one that does, and an answer may come byte by byte."""
+
+LONGEST_CHECK_SECONDS = 240.0
+"""With all that `Retry-After` asks for, four times."""
+
 BATCH_SIZE = 100
 """More than 150 in one request have been seen to pass 10 s (cronitor-python issue 27)."""
 
@@ -60,7 +66,7 @@ class MonitorsClient:
 
     def check_key(self) -> KeyStanding:
         """Ask for one monitor: telemetry answers 200 to any key, so that only this tells a wrong one."""
-        response = _asked(self._patient, "GET", self._url, params={"pageSize": 1})
+        response = _asked(self._patient, "GET", self._url, LONGEST_CHECK_SECONDS, params={"pageSize": 1})
         match response.status_code:
             case 401:
                 return KeyStanding.REFUSED
@@ -144,15 +150,33 @@ def _session(api_key: str, ca_file: Path | None, retry: Retry) -> requests.Sessi
     return session
 
 
-def _asked(session: requests.Session, method: str, url: str, **arguments: Any) -> requests.Response:
-    try:
-        # A PUT that is sent elsewhere would come to a GET there, and its 200 be taken for ours.
-        return session.request(method, url, timeout=TIMEOUT_SECONDS, allow_redirects=method == "GET", **arguments)
-    except requests.RequestException as error:
-        raise CronitorError(f"monitors API: {method} failed: {type(error).__name__}") from None
+def _asked(
+    session: requests.Session, method: str, url: str, longest: float | None = None, **arguments: Any
+) -> requests.Response:
+    seconds = LONGEST_SECONDS if longest is None else longest
+    failure = ""
+    with limited(seconds, lambda: _cut(session)) as late:
+        try:
+            # A PUT that is sent elsewhere would come to a GET there, and its 200 be taken for ours.
+            response = session.request(
+                method, url, timeout=TIMEOUT_SECONDS, allow_redirects=method == "GET", **arguments
+            )
+        except requests.RequestException as error:
+            failure = type(error).__name__
+    if late.is_set():  # also where no exception says so: the end of a connection may be that of an answer
+        raise CronitorError(f"monitors API: {method} took longer than {seconds:g} s")
+    if failure:
+        raise CronitorError(f"monitors API: {method} failed: {failure}")
+    return response
 
 
-class TrustingAdapter(HTTPAdapter):
+def _cut(session: requests.Session) -> None:
+    for adapter in session.adapters.values():
+        if isinstance(adapter, CuttableAdapter):
+            adapter.cut()
+
+
+class TrustingAdapter(CuttableAdapter):
     """Trusts `ca_file` beside the public authorities; `Session.verify` would put it in their place."""
 
     def __init__(self, ca_file: Path | None, retry: Retry, *, connections: int = 1) -> None:

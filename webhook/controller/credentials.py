@@ -7,10 +7,14 @@ from pathlib import Path
 
 from webhook import metrics
 from webhook.clients.cronitor import KeyStanding, MonitorsClient
+from webhook.controller.monitor_events import refusal
 from webhook.controller.queue import Key
-from webhook.errors import CronitorError, SettingsError
+from webhook.errors import CronitorError, KeyRefused, SettingsError
 
 CHECK_SECONDS = 3600.0
+CHECK_REFUSED_SECONDS = 300.0
+"""It may have been given its right at Cronitor, where nobody changes it here."""
+
 LOOK_AT_FILES_SECONDS = 20.0
 
 log = logging.getLogger(__name__)
@@ -40,11 +44,16 @@ def _read(path: Path) -> str:
 
 
 class KeyCheck:
-    """Asks the monitors API once an hour: telemetry itself answers 200 to any key."""
+    """Asks the monitors API once an hour: telemetry itself answers 200 to any key, and monitors may need no request."""
 
     def __init__(self, monitors: MonitorsClient) -> None:
         self._monitors = monitors
+        self._detail = ""
         metrics.api_key_valid.set(-1)
+
+    def detail(self) -> str:
+        """What people should know of the key, for `/readyz`; empty where all is well or nothing is known yet."""
+        return self._detail
 
     def reconcile(self, key: Key) -> float | None:
         try:
@@ -54,11 +63,22 @@ class KeyCheck:
             metrics.api_key_valid.set(-1)
             raise
         metrics.api_key_valid.set(standing is KeyStanding.VALID)
-        if standing is KeyStanding.VALID:
+        self._detail = _refusal(standing)
+        if not self._detail:
             log.info("api_key_valid")
-        else:
-            log.error("api_key_not_valid", extra={"standing": standing.value, "setting": "credentials.apiKey"})
-        return CHECK_SECONDS
+            return CHECK_SECONDS
+        log.error("api_key_not_valid", extra={"standing": standing.value, "detail": self._detail})
+        return CHECK_REFUSED_SECONDS
+
+
+def _refusal(standing: KeyStanding) -> str:
+    match standing:
+        case KeyStanding.VALID:
+            return ""
+        case KeyStanding.TELEMETRY_ONLY:
+            return refusal(KeyRefused(403, ""))
+        case KeyStanding.REFUSED:
+            return refusal(KeyRefused(401, ""))
 
 
 class MountedFiles:

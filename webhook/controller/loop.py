@@ -155,7 +155,7 @@ class Controller:
 
     def details(self) -> dict[str, Callable[[], str]]:
         """What people should know, by what it concerns; '' where all is well."""
-        return {"monitors": self._monitoring.detail}
+        return self._monitoring.details()
 
     def noted_until(self) -> float | None:
         """Up to when (Unix seconds) nothing has happened to a Job that another leader would still have to note."""

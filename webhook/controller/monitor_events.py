@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
+from webhook import annotations
 from webhook.controller.events import EventRecorder
 from webhook.controller.monitor_records import CronJobReference
 from webhook.controller.monitor_steps import Put, Shared
@@ -100,21 +101,27 @@ class Refusals:
 
 
 class ProblemTeller:
-    """`AnnotationIgnored`, once for each text while it stands."""
+    """`AnnotationIgnored`, once for each text while it stands. Of very many problems the first are told."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
-        self._known: dict[str, frozenset[str]] = {}
+        self._known: dict[tuple[str, str], tuple[str, frozenset[str]]] = {}
+        """By namespace and name: the uid, and what that one has been told."""
 
     def tell_problems(self, cron_job: CronJobReference, problems: Iterable[object]) -> None:
         """Tell what is new among the problems that a CronJob's annotations have now; none at all forgets it."""
-        texts = {str(problem): None for problem in problems}
-        known = self._known.pop(cron_job.uid, frozenset())
+        texts = annotations.told(str(problem) for problem in problems)
+        place = (cron_job.namespace, cron_job.name)
+        uid, known = self._known.pop(place, ("", frozenset[str]()))
         if texts:
-            self._known[cron_job.uid] = frozenset(texts)
+            self._known[place] = (cron_job.uid, frozenset(texts))
         for text in texts:
-            if text not in known:
+            if uid != cron_job.uid or text not in known:
                 self._tell(cron_job, "AnnotationIgnored", text, warning=True)
+
+    def forget(self, namespace: str, name: str) -> None:
+        """A CronJob that is gone, or no longer looked at."""
+        self._known.pop((namespace, name), None)
 
 
 def refusal(error: KeyRefused) -> str:

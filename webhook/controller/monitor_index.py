@@ -3,12 +3,13 @@
 A CronJob's status changes with each of its runs: only what changes its monitor is passed on.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from webhook import annotations
+from webhook import annotations, metrics
 from webhook.annotations import Problem
 from webhook.clients.informer import Informer
 from webhook.controller import monitors
@@ -18,6 +19,8 @@ from webhook.controller.monitors import MonitorDefaults
 from webhook.levels import Levels
 
 Json = Mapping[str, Any]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,10 @@ class Entry:
 
 
 class MonitorIndex:
-    """Safe for threads. `changed` is called when a monitor is to be another, `complained` when problems are others."""
+    """Safe for threads. `changed` is called when a monitor is to be another, `complained` when problems are others.
+
+    A CronJob that cannot be read, by a mistake of ours, keeps the entry that it had.
+    """
 
     def __init__(
         self,
@@ -45,6 +51,7 @@ class MonitorIndex:
         self._changed, self._complained = changed, complained
         self._lock = threading.Lock()
         self._entries: dict[tuple[str, str], Entry] = {}
+        self._unread: set[tuple[str, str]] = set()
 
     def cron_job_changed(self, _kind: str, cron_job: Json) -> None:
         self._look(cron_job["metadata"]["namespace"], cron_job["metadata"]["name"])
@@ -57,6 +64,11 @@ class MonitorIndex:
     def wanted(self) -> list[Wanted]:
         with self._lock:
             return [entry.wanted for entry in self._entries.values() if entry.wanted is not None]
+
+    def unread(self) -> list[tuple[str, str]]:
+        """Namespace and name of each CronJob that could never be read: what it wants is not among what is wanted."""
+        with self._lock:
+            return sorted(self._unread)
 
     def names(self) -> list[tuple[str, str]]:
         """Namespace and name of each CronJob that something is wrong with."""
@@ -72,11 +84,21 @@ class MonitorIndex:
         """By the caches' newest word, one at a time: two threads may tell of one CronJob."""
         with self._lock:
             cron_job = self._cron_jobs.get(namespace, name) if self._is_labelled(namespace) else None
-            entry = None if cron_job is None else self._entry(cron_job)
             before = self._entries.pop((namespace, name), None)
+            was_unread = (namespace, name) in self._unread
+            self._unread.discard((namespace, name))
+            try:
+                entry = None if cron_job is None else self._entry(cron_job)
+            except Exception:  # of one CronJob: nothing follows from it for the others
+                metrics.informer_errors.labels("cronjobs").inc()
+                log.exception("cron_job_not_read", extra={"namespace": namespace, "cron_job": name})
+                entry = before
+                if before is None:
+                    self._unread.add((namespace, name))
             if entry is not None:
                 self._entries[namespace, name] = entry
-        if (before and before.wanted) != (entry and entry.wanted):
+            is_unread = (namespace, name) in self._unread
+        if (before and before.wanted) != (entry and entry.wanted) or was_unread != is_unread:
             self._changed()
         if (before.problems if before else ()) != (entry.problems if entry else ()):
             self._complained(namespace, name)

@@ -15,6 +15,7 @@ from webhook.controller.monitors import RESETS, MonitorDefaults
 from webhook.controller.namespaces import NamespaceKeeper
 from webhook.controller.objects import OwnedObjects
 from webhook.controller.queue import Key, Reconciler
+from webhook.controller.removals import Removals
 from webhook.levels import Levels
 from webhook.settings import Settings
 
@@ -51,12 +52,13 @@ class Monitoring:
             changed=lambda: add(MONITORS, SETTLE_SECONDS),
             complained=lambda namespace, name: add(Key("annotations", namespace, name), SETTLE_SECONDS),
         )
+        self._removals = Removals(self._index, Policy(settings.on_remove, RESETS))
         self._sync = MonitorSync(
-            self._index.wanted,
+            self._removals.wanted,
             RecordStore(kube, objects, settings, owner_uid),
             client,
             tell,
-            Policy(settings.on_remove, RESETS),
+            self._removals.policy,
             dry_run=settings.dry_run,
             open_keys=open_keys,
         )
@@ -71,12 +73,14 @@ class Monitoring:
         """What is to be looked at once."""
         return [MONITORS, *(Key("annotations", namespace, name) for namespace, name in self._index.names())]
 
-    def detail(self) -> str:
-        """What people should know of the monitors; '' where all is well."""
-        return self._sync.detail()
+    def details(self) -> dict[str, Callable[[], str]]:
+        """What people should know of the monitors, by what it concerns; '' where all is well."""
+        return {"monitors": self._sync.detail, "removals": self._removals.detail}
 
     def reconcile(self, key: Key) -> float | None:
         """Tell what has no effect among what is written on or above one CronJob."""
         if (found := self._index.problems(key.namespace, key.name)) is not None:
             self._problems.tell_problems(*found)
+        else:
+            self._problems.forget(key.namespace, key.name)
         return None

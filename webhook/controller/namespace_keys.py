@@ -16,6 +16,9 @@ ENTRY = "telemetry-key"
 _NO_KEY = re.compile(r"[\s/?#]")
 """What no key of Cronitor's holds; it stands in the path of an address."""
 
+SHORTEST_KEY = 16
+"""Cronitor's are longer. A short text is in many words, and would take them out of all log lines."""
+
 Json = Mapping[str, Any]
 
 log = logging.getLogger(__name__)
@@ -61,9 +64,10 @@ class NamespaceKeys:
         return [found["metadata"]["namespace"] for found in self._secrets.all()] if self._secrets is not None else []
 
     def _conceal(self, found: Json) -> None:
-        if key := secret_text(found, ENTRY).strip():
+        """A key that is used; what cannot be used goes nowhere."""
+        if key := _key(found):
             logs.conceal(key)
-        if not _key(found):
+        else:
             metadata = found["metadata"]
             log.warning(
                 "namespace_key_unusable", extra={"namespace": metadata["namespace"], "secret": metadata["name"]}
@@ -80,4 +84,4 @@ def of_namespaces(kube: KubeClient, name: str) -> NamespaceKeys:
 
 def _key(secret: Json) -> str:
     text = secret_text(secret, ENTRY).strip()
-    return text if text and not _NO_KEY.search(text) else ""
+    return text if len(text) >= SHORTEST_KEY and not _NO_KEY.search(text) else ""

@@ -48,11 +48,13 @@ def run(settings: Settings) -> int:
         lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
     objects = OwnedObjects(kube, owner_path, owner_uid, lambda: _exit("owner_changed"))
-    others: dict[str, Reconciler] = {"key": credentials.KeyCheck(monitors), "files": files}
+    key_check = credentials.KeyCheck(monitors)
+    others: dict[str, Reconciler] = {"key": key_check, "files": files}
     own_keys = namespace_keys.of_namespaces(kube, settings.namespace_secret)
     telemetry = _telemetry(settings, keys, own_keys)
     controller = Controller(kube, settings, wanted, objects, telemetry, monitors, own_keys, others)
-    health.serve(settings.controller_health_port, {"caches": lambda: controller.synced}, controller.details())
+    details = {**controller.details(), "key": key_check.detail}
+    health.serve(settings.controller_health_port, {"caches": lambda: controller.synced}, details)
     lock = OwnedLeaseLock(
         settings.names.lease,
         settings.namespace,

@@ -10,6 +10,7 @@ import pytest
 from webhook.annotation_table import OURS, Annotation
 from webhook.annotation_values import FALSE_WORDS, TRUE_WORDS
 from webhook.annotations import (
+    MOST_TOLD,
     PREFIX,
     TABLE,
     AlertOn,
@@ -49,6 +50,7 @@ def test_annotations_of_others_are_not_looked_at() -> None:
         ("inject", "F", "inject", False),
         ("key", " my-key ", "key", "my-key"),
         ("key", "", "key", ""),
+        ("key", "...", "key", "..."),
         ("key-inference", "name", "key_inference", KeyInference.NAME),
         ("key-inference", "k8s", "key_inference", KeyInference.UID),
         ("name", "Nightly backup", "name", "Nightly backup"),
@@ -138,6 +140,8 @@ def test_nothing_else_is_a_boolean(key: str, word: str) -> None:
         ("metric.duration", "< 30 seconds, soon", 'conditions such as "< 30 seconds'),
         ("metric.duration", "! 30 seconds", 'conditions such as "< 30 seconds'),
         ("key", "k" * 4097, "at most 4096 bytes"),
+        ("key", ".", 'other than "." and ".."'),
+        ("key", " .. ", 'other than "." and ".."'),
         ("key", "ü" * 2049, "at most 4096 bytes"),
         ("cronitor-id", "k" * 4097, "at most 4096 bytes"),
         ("env", "e" * 4097, "at most 4096 bytes"),
@@ -358,6 +362,14 @@ def test_on_a_namespace_only_keys_that_may_stand_there_are_meant() -> None:
     (problem,) = unknown(of({"exclud": "true"}), Scope.NAMESPACE)
     assert "exclude" not in problem.reason
     assert problem.scope is Scope.NAMESPACE
+
+
+def test_of_very_many_unknown_keys_only_the_first_are_compared_with_those_that_are_known() -> None:
+    found = unknown(of({f"include{number}": "" for number in range(MOST_TOLD + 5)}))
+    assert len(found) == MOST_TOLD + 5
+    assert [number for number, problem in enumerate(found) if "did you mean" in problem.reason] == list(
+        range(MOST_TOLD)
+    )
 
 
 def test_known_keys_and_those_of_others_are_not_unknown() -> None:

@@ -110,6 +110,15 @@ def test_the_lines_of_libraries_that_hold_request_paths_are_kept_out(capsys: pyt
     assert capsys.readouterr().out == ""
 
 
+def test_of_what_is_concealed_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_concealed", {})
+    monkeypatch.setattr(logs, "MOST_CONCEALED", 2)
+    for secret in ("first-key", "second-key", "", "first-key", "third-key"):
+        logs.conceal(secret)
+    assert line_of("json", "first-key second-key third-key").count("***") == 2
+    assert "second-key" in line_of("text", "second-key")
+
+
 def test_no_line_of_ours_uses_a_field_that_every_record_has() -> None:
     # `logging` raises on those, at the moment at which something is to be logged: mostly a failure.
     reserved = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from webhook.admission.warnings import LONGEST, answer, warnings
-from webhook.annotations import PREFIX, TABLE
+from webhook.annotations import MOST_TOLD, PREFIX, TABLE
 
 
 def of(**given: str) -> dict[str, str]:
@@ -54,6 +54,13 @@ def test_a_line_is_short_whatever_was_written(key: str, text: str) -> None:
 def test_a_long_value_is_shown_by_its_beginning() -> None:
     (line,) = warnings(of(include="absolutely " * 20))
     assert "'absolutely absolute…'" in line
+
+
+def test_of_very_many_the_first_are_told() -> None:
+    lines = warnings(of(include="yes", **{f"key{number}": "" for number in range(3000)}))
+    assert len(lines) == MOST_TOLD + 1
+    assert "include: 'yes'" in lines[0]
+    assert lines[-1] == f"… and {3001 - MOST_TOLD} more of what has no effect"
 
 
 def reviewed(body: object) -> dict[str, Any]:

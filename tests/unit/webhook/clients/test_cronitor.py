@@ -1,6 +1,6 @@
 """The monitors API against the stand-in: what its answers mean, and that no error repeats the key."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import requests
 from tests.cronitor.account import Behaviour
 from tests.cronitor.faults import Surface
 from tests.cronitor.stand_in import StandIn
+from tests.unit.sidecar.http_server import Answer, ScriptedServer
 from webhook.clients import cronitor as module
 from webhook.clients.cronitor import BATCH_SIZE, KeyStanding, MonitorsClient
 from webhook.errors import CronitorError, KeyRefused, MonitorsRejected, TooManyRequests
@@ -141,6 +142,46 @@ def test_a_connection_that_breaks_under_monitors_is_an_error(cronitor: StandIn) 
     cronitor.fault("reset", times=1)
     with pytest.raises(CronitorError, match="PUT failed: ConnectionError"):
         client(cronitor).put([MONITOR])
+
+
+@pytest.mark.timeout(30)
+class TestAnAnswerThatDrips:
+    """Each byte comes within the timeout of a read, and all of them would take minutes."""
+
+    PACE = 0.3
+
+    @pytest.fixture(autouse=True)
+    def short(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "LONGEST_SECONDS", 0.2)
+        monkeypatch.setattr(module, "LONGEST_CHECK_SECONDS", 0.2)
+
+    @pytest.mark.parametrize("ask", [
+        lambda api: api.put([MONITOR]), lambda api: api.delete("backup"), lambda api: api.is_paused("backup"),
+        lambda api: api.check_key(),
+    ], ids=["put", "delete", "is_paused", "check_key"])  # fmt: skip
+    def test_is_given_up(self, cronitor: StandIn, ask: Callable[[MonitorsClient], object]) -> None:
+        cronitor.fault("slow", pace=self.PACE)
+        with pytest.raises(CronitorError, match=r"took longer than 0\.2 s") as raised:
+            ask(client(cronitor))
+        assert type(raised.value) is CronitorError
+
+    @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}], ids=["of a length", "to the end"])
+    def test_also_where_its_head_was_quick(self, headers: dict[str, str]) -> None:
+        hanging = Answer(body=b"[]", headers=headers, holds=True)
+        with ScriptedServer(hanging) as server, pytest.raises(CronitorError, match="took longer"):
+            MonitorsClient(f"http://127.0.0.1:{server.port}", SDK_KEY).is_paused("backup")
+
+    def test_over_tls_too_and_the_next_request_is_none_the_worse(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with StandIn(keys=KEYS, directory=tmp_path) as secure:
+            api = MonitorsClient(f"{secure.https_url}/api", SDK_KEY, secure.ca_file)
+            secure.fault("slow", pace=self.PACE)
+            with pytest.raises(CronitorError, match="took longer"):
+                api.put([MONITOR])
+            secure.clear_faults()
+            monkeypatch.setattr(module, "LONGEST_SECONDS", 30.0)
+            assert api.is_paused("nobody's") is False
 
 
 @pytest.mark.parametrize(("key", "telemetry_only"), [(TELEMETRY_KEY, True), ("nobody-knows-this-key", False)])

@@ -7,7 +7,14 @@ import pytest
 from prometheus_client import REGISTRY
 
 from webhook.clients.cronitor import KeyStanding, MonitorsClient
-from webhook.controller.credentials import CHECK_SECONDS, LOOK_AT_FILES_SECONDS, KeyCheck, MountedFiles, load
+from webhook.controller.credentials import (
+    CHECK_REFUSED_SECONDS,
+    CHECK_SECONDS,
+    LOOK_AT_FILES_SECONDS,
+    KeyCheck,
+    MountedFiles,
+    load,
+)
 from webhook.controller.queue import Key
 from webhook.errors import CronitorError, SettingsError
 
@@ -77,12 +84,12 @@ class Cronitor(MonitorsClient):
     """Says what the test says of the key."""
 
     def __init__(self, says: KeyStanding | CronitorError) -> None:
-        self._says = says
+        self.says = says
 
     def check_key(self) -> KeyStanding:
-        if isinstance(self._says, CronitorError):
-            raise self._says
-        return self._says
+        if isinstance(self.says, CronitorError):
+            raise self.says
+        return self.says
 
 
 def gauge() -> float | None:
@@ -94,10 +101,35 @@ def test_what_cronitor_says_of_the_key_is_measured_and_asked_again(
     standing: KeyStanding, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        assert KeyCheck(Cronitor(standing)).reconcile(KEY) == CHECK_SECONDS
+        again = KeyCheck(Cronitor(standing)).reconcile(KEY)
     valid = standing is KeyStanding.VALID
+    assert again == (CHECK_SECONDS if valid else CHECK_REFUSED_SECONDS)
     assert gauge() == (1 if valid else 0)
     assert ("api_key_valid" if valid else "api_key_not_valid") in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [(KeyStanding.TELEMETRY_ONLY, "as a telemetry key has none"), (KeyStanding.REFUSED, "it is not known there")],
+)
+def test_a_key_that_is_refused_is_said_in_words_until_it_is_not(
+    standing: KeyStanding, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    cronitor = Cronitor(standing)
+    check = KeyCheck(cronitor)
+    assert check.detail() == ""
+    check.reconcile(KEY)
+    assert said in check.detail()
+    assert "credentials.apiKey" in check.detail()
+    (record,) = caplog.records
+    assert record.__dict__["detail"] == check.detail()
+    cronitor.says = CronitorError("503")
+    with pytest.raises(CronitorError):
+        check.reconcile(KEY)
+    assert said in check.detail(), "nothing better is known"
+    cronitor.says = KeyStanding.VALID
+    check.reconcile(KEY)
+    assert check.detail() == ""
 
 
 def test_a_key_that_could_not_be_checked_is_neither_good_nor_bad() -> None:

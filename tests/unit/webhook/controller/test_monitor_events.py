@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.webhook.api_server import ApiServer
 from tests.unit.webhook.controller.monitor_scene import cron_job
-from webhook.annotations import Problem
+from webhook.annotations import MOST_TOLD, Problem
 from webhook.clients.kube import KubeClient
 from webhook.controller.events import EventRecorder
 from webhook.controller.monitor_events import ProblemTeller, Told, events_on_cron_jobs, refusal
@@ -71,6 +71,31 @@ class TestProblems:
         for name in ("a", "b", "a"):
             teller.tell_problems(cron_job(name), [BAD])
         assert [name for name, *_ in heard.events] == ["a", "b"]
+
+    def test_of_very_many_the_first_are_told_and_how_many_more_there_are(self) -> None:
+        heard = Heard()
+        teller = ProblemTeller(heard)
+        for number in (3000, 3000, MOST_TOLD):
+            teller.tell_problems(cron_job(), [Problem(f"key-{one}", "", "no such key") for one in range(number)])
+        messages = [message for *_, message, _ in heard.events]
+        assert len(messages) == MOST_TOLD + 1
+        assert messages[-1] == f"… and {3000 - MOST_TOLD} more of what has no effect"
+
+    def test_one_that_is_made_again_hears_of_it_again(self) -> None:
+        heard = Heard()
+        teller = ProblemTeller(heard)
+        teller.tell_problems(cron_job(), [BAD])
+        teller.tell_problems(cron_job()._replace(uid="another"), [BAD])
+        assert len(heard.events) == 2
+
+    def test_what_belongs_to_one_that_is_gone_is_forgotten(self) -> None:
+        heard = Heard()
+        teller = ProblemTeller(heard)
+        teller.tell_problems(cron_job(), [BAD])
+        for name in (cron_job().name, "nobody"):
+            teller.forget(cron_job().namespace, name)
+        teller.tell_problems(cron_job(), [BAD])
+        assert len(heard.events) == 2
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,40 @@ def test_of_one_that_is_not_there_nothing_is_known(cluster: Cluster) -> None:
     assert cluster.index.problems("shop", "backup") is None
 
 
+# --- mistakes of ours ------------------------------------------------------------------------------------------------
+
+
+BAD: Json = {**INCLUDED, "spec": None}
+"""It cannot be read, as nothing that the API server lets pass should be."""
+
+
+class TestOneThatCannotBeRead:
+    def test_keeps_the_monitor_that_it_has(self, cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+        cluster.apply(INCLUDED)
+        cluster.told()
+        cluster.apply(BAD)
+        assert (cluster.wanted(), cluster.index.unread(), cluster.told()) == ({BACKUP.uid: "shop/backup"}, [], [])
+        assert "cron_job_not_read" in caplog.messages
+
+    def test_is_known_for_it_where_it_has_none_until_it_is_read_or_gone(self, cluster: Cluster) -> None:
+        cluster.apply(BAD)
+        assert (cluster.wanted(), cluster.index.unread(), cluster.told()) == ({}, [("shop", "backup")], ["changed"])
+        cluster.apply(INCLUDED)
+        assert (cluster.index.unread(), cluster.told()) == ([], ["changed"])
+        cluster.delete(INCLUDED)
+        cluster.apply(BAD)
+        cluster.told()
+        cluster.delete(BAD)
+        assert (cluster.index.unread(), cluster.told()) == ([], ["changed"])
+
+    def test_keeps_none_of_its_namespace_from_being_read(self, cluster: Cluster) -> None:
+        cluster.unlabel("shop")
+        cluster.apply(BAD)
+        cluster.apply(cron_job("later", uid="later", include="true"))
+        cluster.annotate("shop")
+        assert (cluster.wanted(), cluster.index.unread()) == ({"later": "shop/later"}, [("shop", "backup")])
+
+
 # --- threads ---------------------------------------------------------------------------------------------------------
 
 

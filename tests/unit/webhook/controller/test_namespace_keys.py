@@ -39,7 +39,7 @@ def test_a_key_counts_in_its_own_namespace_alone(api: ApiServer, kube: KubeClien
     assert found.unusable("shop") is found.unusable("lager") is None
 
 
-@pytest.mark.parametrize("text", [None, "", "  \n", "key with blanks", "key/with?path"])
+@pytest.mark.parametrize("text", [None, "", "  \n", "a key of many words", "key/with?path-0123456789", "e", "x" * 15])
 def test_what_cannot_be_a_key_is_not_used_and_said(api: ApiServer, kube: KubeClient, text: str | None) -> None:
     found = keys(api, kube, shop=text)
     assert found.of("shop") == ""
@@ -56,6 +56,16 @@ def test_a_key_shows_in_no_line(api: ApiServer, kube: KubeClient) -> None:
     keys(api, kube, shop=KEY)
     record = logging.makeLogRecord({"msg": f"sent to /p/{KEY}/backup"})
     assert KEY not in Formatter("text").format(record)
+
+
+def test_what_is_no_key_takes_nothing_out_of_the_log(api: ApiServer, kube: KubeClient) -> None:
+    keys(api, kube, shop="e", lager="the monitor of a CronJob")
+    record = logging.makeLogRecord({"msg": "the monitor of a CronJob"})
+    assert "the monitor of a CronJob" in Formatter("text").format(record)
+
+
+def test_a_key_of_sixteen_characters_is_one(api: ApiServer, kube: KubeClient) -> None:
+    assert keys(api, kube, shop="x" * 16).of("shop") == "x" * 16
 
 
 def test_without_the_setting_nobody_has_one() -> None:
