@@ -49,7 +49,7 @@ class MonitorSync:
         store: Records,
         client: Monitors,
         tell: Tell,
-        policy: Policy,
+        policy: Callable[[], Policy],
         *,
         dry_run: bool = False,
         open_keys: Callable[[], Collection[str]] = frozenset,
@@ -82,7 +82,7 @@ class MonitorSync:
         wait: float | None = self._not_before - self._clock()
         if wait is not None and wait <= 0:
             records, now = self._records, self._now()
-            planned = plan(self._wanted(), records, self._policy, now, self._missing, self._open_keys)
+            planned = plan(self._wanted(), records, self._policy(), now, self._missing, self._open_keys)
             self._missing = planned.missing
             wait = self._applied(planned)
             self._count(planned)

@@ -2,8 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import replace
 
 from webhook.controller.monitor_index import MonitorIndex
 from webhook.controller.monitor_plan import Policy, Wanted
@@ -13,30 +12,13 @@ SHOWN_CRON_JOBS = 10
 log = logging.getLogger(__name__)
 
 
-class HeldPolicy(Policy):
-    """The policy, but that while `holds` nothing has been missing long enough to be removed."""
-
-    _holds: Callable[[], bool]
-    _patience: float
-
-    def __init__(self, policy: Policy, holds: Callable[[], bool]) -> None:
-        as_it_is = {one.name: getattr(policy, one.name) for one in fields(policy)}
-        patience = as_it_is.pop("patience_seconds")
-        for name, value in {**as_it_is, "_holds": holds, "_patience": patience}.items():
-            object.__setattr__(self, name, value)  # it is frozen
-
-    @property
-    def patience_seconds(self) -> float:
-        return math.inf if self._holds() else self._patience
-
-
 class Removals:
     """Stands between an index and who keeps its monitors."""
 
     def __init__(self, index: MonitorIndex, policy: Policy) -> None:
         self._index = index
+        self._policy = policy
         self._unread: list[tuple[str, str]] = []
-        self.policy = HeldPolicy(policy, lambda: bool(self._unread))
 
     def wanted(self) -> list[Wanted]:
         """What is wanted; with it is settled whether anything that is not may be removed."""
@@ -45,6 +27,10 @@ class Removals:
             self._unread = unread
             log.warning("removals_held" if unread else "removals_go_on", extra={"cron_jobs": _names(unread)})
         return self._index.wanted()
+
+    def policy(self) -> Policy:
+        """The policy, but that nothing has been missing long enough while something could not be read."""
+        return replace(self._policy, patience_seconds=math.inf) if self._unread else self._policy
 
     def detail(self) -> str:
         """For `/readyz`; empty where all is well."""

@@ -126,7 +126,7 @@ class Scene:
             self.kept,
             self.cronitor,
             self._tell,
-            self.policy,
+            lambda: self.policy,
             dry_run=self.dry_run,
             now=lambda: self.now,
             clock=lambda: self.clock(),

@@ -36,10 +36,12 @@ class Held:
     def __init__(self) -> None:
         self.index = Index()
         self.removals = Removals(cast(MonitorIndex, self.index), POLICY)
-        self.scene = Scene(self.removals.policy)
+        self.scene = Scene(POLICY)
 
     def reconcile(self) -> float | None:
-        return self.scene.reconcile(*self.removals.wanted())
+        found = self.removals.wanted()
+        self.scene.policy = self.removals.policy()
+        return self.scene.reconcile(*found)
 
     def pass_time(self) -> float | None:
         self.scene.now += REMOVAL_PATIENCE_SECONDS
@@ -55,11 +57,11 @@ def held() -> Held:
 
 
 def test_without_such_a_one_they_are_as_the_policy_says(held: Held) -> None:
-    assert (held.removals.policy.patience_seconds, held.removals.policy.on_remove) == (
+    assert (held.removals.policy().patience_seconds, held.removals.policy().on_remove) == (
         REMOVAL_PATIENCE_SECONDS,
         OnRemove.DELETE,
     )
-    assert held.removals.policy.resets == RESETS
+    assert held.removals.policy().resets == RESETS
     held.index.monitors = [wanted("b")]
     held.reconcile()
     held.pass_time()
