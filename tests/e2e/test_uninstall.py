@@ -1,4 +1,4 @@
-"""Upgrade, what was logged in the whole run, and an uninstallation that leaves nothing. The last of the modules."""
+"""Upgrade, what was logged in the whole run, and an uninstallation that leaves nothing: the end for most modules."""
 
 import os
 import re

@@ -1,4 +1,7 @@
-"""`docs/moving-from-the-agent.md`, followed as written, against monitors as Cronitor's agent would have made them."""
+"""`docs/moving-from-the-agent.md`, followed as written, against monitors as Cronitor's agent would have made them.
+
+The last of the modules, after the uninstallation: it begins where nothing of ours is, and no namespace of the others.
+"""
 
 import hashlib
 import json
@@ -16,7 +19,7 @@ from tests.cluster import run
 from tests.cluster.layout import CHECKOUT
 from tests.cronitor.stand_in import StandIn
 from tests.demo.stand_in import reachable_host
-from tests.e2e.conftest import API_KEY, TELEMETRY_KEY, flush_old_replicas
+from tests.e2e.conftest import API_KEY
 from tests.e2e.world import IMAGE, Json, World, cron_job, eventually
 from tests.installation import NAMESPACE, TEST_LABEL
 
@@ -63,8 +66,8 @@ DEPLOYMENT: Json = {
 
 
 @pytest.fixture
-def before(world: World, cronitor: StandIn, url: str) -> Iterator[None]:
-    """Nothing of ours is installed; our installation is back afterwards."""
+def before(world: World, cronitor: StandIn) -> Iterator[None]:
+    """Nothing of ours is there, and nothing is left of it afterwards."""
     installation.uninstall()
     installation.remove_test_namespaces()
     world.delete("Namespace", "", NAMESPACE)
@@ -72,8 +75,8 @@ def before(world: World, cronitor: StandIn, url: str) -> Iterator[None]:
     cronitor.reset()
     yield
     run(["helm", "uninstall", AGENT, "--namespace", AGENT, "--ignore-not-found", "--wait"])
-    installation.install(url, api_key=API_KEY, telemetry_key=TELEMETRY_KEY, ca=cronitor.ca_file.read_text())
-    flush_old_replicas(world)
+    installation.uninstall()
+    installation.remove_test_namespaces()
 
 
 def test_no_monitor_is_new_and_none_is_lost(
