@@ -93,8 +93,8 @@ def test_no_monitor_is_new_and_none_is_lost(
     assert {one["key"] for one in cronitor.monitors()} == {one["key"] for one in monitors}
     for given in monitors:
         found = cronitor.monitor(given["key"]) or {}
-        kept = {name: found.get(name) for name in given}
-        assert kept == given | ({"note": "a person's", "grace_seconds": 300} if given is monitors[0] else {})
+        expected = given | ({"note": "a person's", "grace_seconds": 300} if given is monitors[0] else {})
+        assert {name: found.get(name) for name in expected} == expected
         assert found["paused"] is (given["name"].endswith("/suspended"))
     assert world.get("Deployment", AGENT, AGENT) is None
     job = world.run_now(world.get("CronJob", "moving-shop", "plain") or {})

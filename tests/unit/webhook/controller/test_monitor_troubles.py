@@ -49,7 +49,11 @@ def go_on(scene: Scene, rounds: int) -> None:
         scene.now += wait
 
 
-@pytest.mark.parametrize("poison", [{"c0"}, {"c0", "c1"}, {f"c{number}" for number in range(0, COUNT, 60)}], ids=str)
+@pytest.mark.parametrize(
+    "poison",
+    [{"c0"}, {"c0", "c1"}, {f"c{number}" for number in range(0, COUNT, 60)}],
+    ids=["one", "two", "one of sixty"],
+)
 def test_all_the_others_get_through(scene: Scene, cronitor: Failing, poison: set[str]) -> None:
     cronitor.poison = poison
     go_on(scene, 60)

@@ -63,6 +63,7 @@ class World:
             owner_uid="uid",
             client=Cronitor(),
             add=lambda key, _delay: self.added.append(key),
+            open_keys=frozenset,
         )
 
     def _tell(self, _cron_job: CronJobReference, reason: str, _message: str, *, warning: bool = False) -> None:
