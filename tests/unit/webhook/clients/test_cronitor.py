@@ -181,7 +181,7 @@ class TestAnAnswerThatDrips:
                 api.put([MONITOR])
             secure.clear_faults()
             monkeypatch.setattr(module, "LONGEST_SECONDS", 30.0)
-            assert api.is_paused("nobody's") is False
+            assert api.is_paused("nobody's") is None
 
 
 @pytest.mark.parametrize(("key", "telemetry_only"), [(TELEMETRY_KEY, True), ("nobody-knows-this-key", False)])
