@@ -68,15 +68,19 @@ DEPLOYMENT: Json = {
 @pytest.fixture
 def before(world: World, cronitor: StandIn) -> Iterator[None]:
     """Nothing of ours is there, and nothing is left of it afterwards."""
+    remove_all(world)
+    cronitor.reset()
+    yield
+    run(["helm", "uninstall", AGENT, "--namespace", AGENT, "--ignore-not-found", "--wait"])
+    remove_all(world)
+
+
+def remove_all(world: World) -> None:
+    """The release, its namespace with the Secret that the page makes there, and the tests' namespaces."""
     installation.uninstall()
     installation.remove_test_namespaces()
     world.delete("Namespace", "", NAMESPACE)
     eventually(lambda: not world.get("Namespace", "", NAMESPACE), f"the end of namespace {NAMESPACE}")
-    cronitor.reset()
-    yield
-    run(["helm", "uninstall", AGENT, "--namespace", AGENT, "--ignore-not-found", "--wait"])
-    installation.uninstall()
-    installation.remove_test_namespaces()
 
 
 def test_no_monitor_is_new_and_none_is_lost(
