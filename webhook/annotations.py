@@ -5,11 +5,11 @@ Cronitor's agent fails on a bad value, here it becomes a `Problem` and counts as
 """
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from webhook.annotation_table import OURS, PREFIX, TABLE, AlertOn, KeyInference, Scope
+from webhook.annotation_table import OURS, PREFIX, TABLE, AlertOn, Annotation, KeyInference, Scope
 from webhook.annotation_values import UnreadableError, clean
 
 __all__ = [
@@ -83,15 +83,14 @@ class Options:
     problems: tuple[Problem, ...] = ()
 
 
+_OPTIONS = tuple(one.name for one in fields(Options))
+
+
 def read(annotations: Mapping[str, str] | None, scope: Scope = Scope.CRON_JOB) -> Options:
     """The options that these annotations give. A value that cannot be read is a problem and counts as absent."""
     found: dict[str, Any] = {}
     problems: list[Problem] = []
-    for annotation in TABLE:
-        given = _given(annotations or {}, (annotation.key, *annotation.old_keys))
-        if given is None:
-            continue
-        key, text = given
+    for annotation, key, text in _written(annotations or {}):
         if not annotation.has_meaning(scope):
             problems.append(Problem(key, text, "it has a meaning on a CronJob only", scope))
             continue
@@ -109,24 +108,29 @@ def read(annotations: Mapping[str, str] | None, scope: Scope = Scope.CRON_JOB) -
 
 def for_admission(given: Mapping[str, str] | None) -> dict[str, str]:
     """Of a Namespace's annotations those that decide on a pod and on what its run is told under."""
-    found = (
-        _given(given or {}, (annotation.key, *annotation.old_keys))
-        for annotation in TABLE
-        if annotation.option in DECIDE_ADMISSION
-    )
-    return {PREFIX + one[0]: one[1] for one in found if one and len(one[1].encode()) <= LONGEST_ON_NAMESPACE}
+    return {
+        PREFIX + key: text
+        for annotation, key, text in _written(given or {})
+        if annotation.option in DECIDE_ADMISSION and len(text.encode()) <= LONGEST_ON_NAMESPACE
+    }
 
 
-def _given(annotations: Mapping[str, str], keys: tuple[str, ...]) -> tuple[str, str] | None:
-    """The first of these keys that is there, with its text: the new name wins over an old one."""
-    return next(((key, clean(annotations[PREFIX + key])) for key in keys if PREFIX + key in annotations), None)
+def _written(given: Mapping[str, str]) -> Iterator[tuple[Annotation, str, str]]:
+    """The known annotations that are there, in the table's order, with key and text: a new name wins over an old one.
+
+    Asked for each new pod: of twenty options a CronJob names a few.
+    """
+    keys = {key.removeprefix(PREFIX) for key in given if key.startswith(PREFIX)} & KNOWN.keys()
+    options = {KNOWN[key].option for key in keys}
+    for annotation in TABLE if options else ():
+        if annotation.option in options:
+            key = next(key for key in (annotation.key, *annotation.old_keys) if key in keys)
+            yield annotation, key, clean(given[PREFIX + key])
 
 
 def layered(*levels: Options) -> Options:
     """One level over the other: for each option the last that says something; tags and problems of all, once each."""
-    said = {
-        one.name: value for level in levels for one in fields(level) if (value := getattr(level, one.name)) is not None
-    }
+    said = {name: value for level in levels for name in _OPTIONS if (value := getattr(level, name)) is not None}
     tags = (tag for level in levels for tag in level.tags)
     problems = (problem for level in levels for problem in level.problems)
     return Options(**said | {"tags": tuple(dict.fromkeys(tags)), "problems": tuple(dict.fromkeys(problems))})
