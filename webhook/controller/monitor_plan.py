@@ -20,7 +20,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from webhook.controller.monitor import Monitor
@@ -55,13 +55,18 @@ class OnRemove(Enum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wanted:
     """One monitored CronJob: its `creationTimestamp` and the monitor that it wants."""
 
     cron_job: CronJobReference
     created: str
     monitor: Monitor
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Made once: every plan asks for that of every monitor."""
+        return fingerprint_of(self.monitor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +100,8 @@ def plan(
         if len(ones) > 1:
             ones.sort(key=lambda one: (one.created, one.cron_job.uid))
             shared.append(Shared(key, tuple(one.cron_job for one in ones)))
-        fingerprints[key] = fingerprint_of(ones[0].monitor)
-        planning.keep(ones[0], records.get(key), fingerprints[key])
+        fingerprints[key] = ones[0].fingerprint
+        planning.keep(ones[0], records.get(key))
     gone = {key: record for key, record in records.items() if key not in by_key and not _is_done_with(record)}
     still_missing = {key: min(missing.get(key, now), now) for key in gone}
     for key, record in gone.items():
@@ -144,13 +149,13 @@ class _Planning:
 
         return [put for _, put in sorted(self._puts, key=order)]
 
-    def keep(self, wanted: Wanted, record: Record | None, wanted_fingerprint: str) -> None:
+    def keep(self, wanted: Wanted, record: Record | None) -> None:
         """The monitor as its CronJob wants it."""
         key, monitor = wanted.monitor.key, wanted.monitor
-        if record is not None and not self._is_to_be_put(wanted, record, wanted_fingerprint):
+        if record is not None and not self._is_to_be_put(wanted, record):
             told = record.cron_job.uid != wanted.cron_job.uid or record.rejected is not None
             settled = replace(record, cron_job=wanted.cron_job, rejected=None)
-            if _is_put(monitor, record, wanted_fingerprint) and settled != record:
+            if _is_put(wanted, record) and settled != record:
                 self.settled.append(Settled(key, settled, told))
             return
         before = record or Record(wanted.cron_job)
@@ -163,7 +168,7 @@ class _Planning:
         put = replace(
             before,
             cron_job=wanted.cron_job,
-            fingerprint=wanted_fingerprint,
+            fingerprint=wanted.fingerprint,
             attributes=names_of(monitor.attributes),
             paused=monitor.suspended,
             pausing=False,
@@ -174,7 +179,7 @@ class _Planning:
         is_new = not before.was_put or before.removed is not None or before.cron_job.uid != wanted.cron_job.uid
         may_be_paused = pauses and not before.pausing
         told = is_new or was_rejected
-        self._puts.append((was_rejected, Put(key, body, put, record, wanted_fingerprint, told, may_be_paused)))
+        self._puts.append((was_rejected, Put(key, body, put, record, wanted.fingerprint, told, may_be_paused)))
 
     def remove(self, key: str, record: Record, since: float) -> None:
         """A monitor that nobody wants any more."""
@@ -197,10 +202,10 @@ class _Planning:
             case _:
                 self.settled.append(Settled(key, tombstone))
 
-    def _is_to_be_put(self, wanted: Wanted, record: Record, wanted_fingerprint: str) -> bool:
-        if _is_put(wanted.monitor, record, wanted_fingerprint):
+    def _is_to_be_put(self, wanted: Wanted, record: Record) -> bool:
+        if _is_put(wanted, record):
             return False
-        if record.rejected is None or record.rejected.fingerprint != wanted_fingerprint:
+        if record.rejected is None or record.rejected.fingerprint != wanted.fingerprint:
             return True
         if record.cron_job.uid != wanted.cron_job.uid:
             return True  # nobody has told this one
@@ -211,10 +216,10 @@ class _Planning:
         return True
 
 
-def _is_put(monitor: Monitor, record: Record, wanted_fingerprint: str) -> bool:
+def _is_put(wanted: Wanted, record: Record) -> bool:
     """Whether Cronitor has it as it is wanted, but for what people have changed there."""
-    needs_resuming = record.may_be_paused_by_us and not monitor.suspended
-    return record.removed is None and record.fingerprint == wanted_fingerprint and not needs_resuming
+    needs_resuming = record.may_be_paused_by_us and not wanted.monitor.suspended
+    return record.removed is None and record.fingerprint == wanted.fingerprint and not needs_resuming
 
 
 def _is_done_with(record: Record) -> bool:
