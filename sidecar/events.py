@@ -61,7 +61,8 @@ class Identity:
 def query(event: Event, identity: Identity) -> list[tuple[str, str]]:
     """The parameters of the telemetry request, in a stable order; what is unknown is left out."""
     if identity.logs_complete and event.state is State.COMPLETE:
-        return _message_alone(event, identity)
+        message = f"{COMPLETED} · {event.message}" if event.message else COMPLETED
+        return [("series", identity.series), ("stamp", f"{event.stamp:.3f}"), *_texts(identity, message)]
     parameters = [
         ("state", event.state.value),
         ("series", identity.series),
@@ -73,21 +74,12 @@ def query(event: Event, identity: Identity) -> list[tuple[str, str]]:
         parameters.append(("metric", f"duration:{event.duration:.3f}"))
     if event.error_count is not None:
         parameters.append(("metric", f"error_count:{event.error_count}"))
-    for name, text in (
-        ("env", identity.env),
-        ("host", identity.host),
-        ("message", event.message[:MESSAGE_LIMIT]),
-    ):
-        if text:
-            parameters.append((name, text))
-    return parameters
+    return [*parameters, *_texts(identity, event.message)]
 
 
-def _message_alone(event: Event, identity: Identity) -> list[tuple[str, str]]:
-    message = f"{COMPLETED} · {event.message}" if event.message else COMPLETED
-    parameters = [("series", identity.series), ("stamp", f"{event.stamp:.3f}")]
+def _texts(identity: Identity, message: str) -> list[tuple[str, str]]:
     texts = (("env", identity.env), ("host", identity.host), ("message", message[:MESSAGE_LIMIT]))
-    return [*parameters, *((name, text) for name, text in texts if text)]
+    return [(name, text) for name, text in texts if text]
 
 
 def fits(text: str, limit: int = MESSAGE_BYTES) -> bool:

@@ -93,12 +93,10 @@ class RunBook:
     def open_keys(self) -> frozenset[str]:
         """The keys of the monitors of which something is still to be told, by whomever."""
         with self._lock:
-            entries = list(self._entries.values())
-            marks = ((entry, entry.mark) for entry in entries)
             return frozenset(
                 mark.key
-                for entry, mark in marks
-                if mark and not (mark.verdict and entry.acknowledged.issuperset(mark.owed))
+                for entry in self._entries.values()
+                if (mark := entry.mark) and not (mark.verdict and entry.acknowledged.issuperset(mark.owed))
             )
 
     def consider(self, namespace: str, name: str) -> None:
