@@ -23,8 +23,6 @@ from tests.cronitor.server import Listener, bind
 from tests.cronitor.state_file import StateFile, StateFileError
 from tests.cronitor.watched import Watched
 
-REOPEN_WITHIN = 10.0  # seconds in which a port that was closed by a fault is ours again
-
 
 class StandIn(Watched):
     """Runs from `start` to `stop`, or as a context manager. HTTPS needs a directory for its certificates.
@@ -177,17 +175,6 @@ class StandIn(Watched):
                 closed = self.account.faults.closed(self.account.clock())
             for name in ("http", "https"):
                 if not closed:
-                    self._reopen(name)
+                    self._listen(name)
                 elif name in self._listeners:
                     self._listeners.pop(name).stop()
-
-    def _reopen(self, name: str) -> None:
-        """Somebody's outgoing connection may hold the port for a moment."""
-        deadline = time.monotonic() + REOPEN_WITHIN
-        while True:
-            try:
-                return self._listen(name)
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
