@@ -32,7 +32,10 @@ before us, and may take their time."""
 STALE_VIEW_SECONDS = 45.0
 """How long an incarnation waits for the API to show itself, before it believes that there was none before it. A kubelet
 that could not write a status tries again every 10 s, and an API server that is just back has much to do."""
-START_TOLERANCE_SECONDS = 1.5
+START_TOLERANCE_SECONDS = 1.2
+"""The runtime notes a container's start after its process has begun, and the API cuts it to whole seconds: so much
+further back our own `startedAt` may lie. A longer tolerance would take an incarnation that was killed soon after its
+start for this one, and its journal for none."""
 EARLIER_SECONDS = 1.5
 """How long the first decision waits for what earlier pods leave of the run's start, which is to be told first."""
 

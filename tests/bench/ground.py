@@ -18,7 +18,7 @@ from tests.cluster.processes import Process
 from tests.cronitor.client import Client
 from tests.demo.stand_in import reachable_host
 from tests.e2e.world import INJECTION, World, eventually
-from tests.installation import NAMESPACE, TEST_LABEL
+from tests.installation import NAMESPACE, RELEASE, TEST_LABEL
 
 API_KEY = "bench-sdk-key-1a2b3c4d"
 TELEMETRY_KEY = "bench-telemetry-key-5e6f7a8b"
@@ -70,16 +70,29 @@ class Ground:
 def prepared() -> Iterator[Ground]:
     """Everything in place; call it in the cluster's network. What was made goes at the end, the installation stays."""
     os.environ.update(cluster.environment())
-    installation.remove_test_namespaces()
+    world = World()
+    _clear_away(world)
     with _stand_in() as (url, ca, control), Client(control) as cronitor:
         installation.install(url, api_key=API_KEY, telemetry_key=TELEMETRY_KEY, ca=ca)
-        ground = Ground(World(), cronitor)
+        ground = Ground(world, cronitor)
         ground.settle()
         try:
             yield ground
         finally:
             with contextlib.suppress(Exception):  # whatever is left is found by its label next time
                 ground.clear()
+
+
+def _clear_away(world: World) -> None:
+    """A controller that knows of an earlier run's monitors would pause them, by the thousand, beside what is measured."""
+    installation.uninstall()
+    installation.remove_test_namespaces()
+    records = f"{RELEASE}-monitors-"
+
+    def none_left() -> bool:
+        return not any(one["metadata"]["name"].startswith(records) for one in world.all("ConfigMap", NAMESPACE))
+
+    eventually(none_left, "the end of an earlier run's records", DELETED_SECONDS)
 
 
 @contextlib.contextmanager

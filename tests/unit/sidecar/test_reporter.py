@@ -352,6 +352,14 @@ def test_an_old_view_is_waited_out_then_what_it_holds_is_used(rig: Callable[...,
     assert ran.told == ["complete"]
 
 
+@pytest.mark.parametrize(("process_began", "is_ours"), [(0.9, True), (1.3, False)])
+def test_a_start_in_whole_seconds_is_told_from_that_of_an_incarnation_killed_soon_after(
+    process_began: float, is_ours: bool
+) -> None:
+    found = earlier_journal(parse(RUNNING).own, CREATED + process_began)
+    assert found == (Journal() if is_ours else None)
+
+
 def test_our_own_start_that_is_not_known_yet_is_waited_for() -> None:
     unknown = pod(container("app", running()), init=(own(running(None)),))
     assert earlier_journal(parse(unknown).own, CREATED) is None
