@@ -33,7 +33,7 @@ test: check ## check, then the chart, the images and the whole path on a real cl
 	$(BIN)/python -m tests.cluster up
 	$(BIN)/python -m tests.images build
 	$(BIN)/python -m tests.cluster exec -- $(abspath $(BIN))/python -m pytest tests/chart tests/integration tests/e2e tests/chaos \
-	  --ignore=tests/e2e/test_scenarios.py
+	  -m "not endurance"
 
 e2e: $(INSTALLED) ## every shape of Job on a real cluster, and what is heard of it: a line for each; SHAPES=… for some
 	$(BIN)/python -m tests.cluster up

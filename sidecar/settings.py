@@ -1,8 +1,9 @@
-"""The sidecar's settings: environment variables that admission wrote, read once at start.
+"""The sidecar's settings: what admission wrote into its environment, read once at start.
 
 The names are the contract with `webhook/admission/inject.py`; tests/contract holds both sides to it.
 """
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from sidecar.rules import Rules
 
 MOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TERMINATION_LOG = Path("/dev/termination-log")
+PACKED = "CRONITOR_SETTINGS"
+"""The variable that holds most others: a JSON object of names and texts."""
 EARLIER_RUN = "earlier-run"
 """Beside the states, what admission may ask to be told: the `run` that an earlier pod's sidecar could not deliver."""
 
@@ -67,7 +70,7 @@ class Settings:
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read and check every setting. Raises SettingsError on the first that cannot be used."""
-    read = _Reader(environment)
+    read = _Reader(unpacked(environment))
     words = read.each("CRONITOR_TELLS", _told_word, f"run, {EARLIER_RUN}, complete, fail")
     rules = Rules(
         tells=frozenset(word for word in words if isinstance(word, State)),
@@ -109,6 +112,19 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         log_level=read.one_of("CRONITOR_LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
         dry_run=read.text("CRONITOR_DRY_RUN") == "true",
     )
+
+
+def unpacked(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with what is packed into one variable of it. Raises SettingsError where that is none of ours."""
+    if not (text := environment.get(PACKED, "")):
+        return environment
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
+        raise SettingsError(f"{PACKED}={text!r}: must be a JSON object of texts")
+    return {**environment, **found}
 
 
 def _told_word(word: str) -> State | str:

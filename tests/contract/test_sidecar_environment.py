@@ -79,16 +79,24 @@ def injected(
     **spec: Any,
 ) -> dict[str, Any]:
     """The pod's spec after admission."""
-    given = objects.pod(terminationGracePeriodSeconds=45, **spec)
+    pod = objects.pod(terminationGracePeriodSeconds=45, **spec)
     operations = webhook.admission.inject.patch(
-        given, Owners(a_job, objects.cron_job()), options, mark, identity, told, {}, template
+        pod, Owners(a_job, objects.cron_job()), options, mark, identity, told, {}, template
     )
-    patched: dict[str, Any] = jsonpatch.apply_patch(given, operations)["spec"]
+    patched: dict[str, Any] = jsonpatch.apply_patch(pod, operations)["spec"]
     return patched
 
 
-def environment(spec: Mapping[str, Any]) -> dict[str, str]:
+def given(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The environment as the kubelet makes it."""
     return {**variables(spec["initContainers"][0], FIELDS.__getitem__), **FROM_THE_KUBELET}
+
+
+def environment(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The same as the sidecar reads it."""
+    found = dict(sidecar.settings.unpacked(given(spec)))
+    del found[sidecar.settings.PACKED]
+    return found
 
 
 class Read(dict[str, str]):
@@ -115,7 +123,7 @@ class Read(dict[str, str]):
 
 
 def test_everything_that_admission_says_arrives() -> None:
-    found = sidecar.settings.load(environment(injected()))
+    found = sidecar.settings.load(given(injected()))
     assert found.telemetry_url == "https://telemetry.example/cronitor"
     assert found.monitor_key == IDENTITY.key
     assert found.identity == sidecar.events.Identity(objects.JOB_UID, IDENTITY.env, "node-1", logs_complete=True)
@@ -205,7 +213,11 @@ def test_every_variable_that_is_written_is_read() -> None:
 def test_every_variable_that_is_read_is_written() -> None:
     reading = Read(environment(injected()))
     sidecar.settings.load(reading)
-    assert reading.names - set(reading.keys()) == FOR_TESTS_ALONE
+    assert reading.names - set(reading.keys()) == {*FOR_TESTS_ALONE, sidecar.settings.PACKED}
+
+
+def test_settings_are_packed_under_one_name() -> None:
+    assert webhook.admission.inject.PACKED == sidecar.settings.PACKED
 
 
 # --- mounted files ---------------------------------------------------------------------------------------------------

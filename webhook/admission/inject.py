@@ -1,9 +1,10 @@
 """Builds the JSON patch that puts the sidecar into a pod. Pure.
 
 The pod is raw JSON and stays so: round-tripping it through generated models loses fields they do not know. The
-environment variables written here are the contract with `sidecar/settings.py`; tests/contract holds both to it.
+settings written here are the contract with `sidecar/settings.py`; tests/contract holds both to it.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,10 @@ TAKEN_FOR_GRANTED = {
     "CRONITOR_GRACE_SECONDS": "30",
     "CRONITOR_LOG_LEVEL": "info",
 }
-"""What the sidecar assumes where nothing is said: each variable is one more to decode, check and store for each pod."""
+"""What the sidecar assumes where nothing is said."""
+PACKED = "CRONITOR_SETTINGS"
+"""All settings in one variable, a JSON object of names and texts: each variable more is one more to decode, check, own
+(`managedFields`) and store, for every pod (docs/adr)."""
 
 
 def patch(
@@ -102,13 +106,11 @@ def _environment(
         "CRONITOR_NODE_NAME": "spec.nodeName",
     }
     said = {name: str(value) for name, value in known.items() if value not in (None, "")}
+    packed = {name: text for name, text in said.items() if TAKEN_FOR_GRANTED.get(name) != text}
+    text = json.dumps(packed, separators=(",", ":"), ensure_ascii=False)
     return [
         # The kubelet expands `$(NAME)` and makes `$` of every `$$`.
-        *(
-            {"name": name, "value": text.replace("$", "$$")}
-            for name, text in said.items()
-            if TAKEN_FOR_GRANTED.get(name) != text
-        ),
+        {"name": PACKED, "value": text.replace("$", "$$")},
         *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
     ]
 

@@ -1,5 +1,6 @@
-"""What the kubelet makes of a container's `env`."""
+"""What the kubelet makes of a container's `env`, and the settings that are packed into ours."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,3 +24,11 @@ def variables(container: Mapping[str, Any], field: Callable[[str], str]) -> dict
         path = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
         given[variable["name"]] = field(path) if path else expanded(variable["value"], given)
     return given
+
+
+def sidecar_settings(container: Mapping[str, Any], field: Callable[[str], str]) -> dict[str, str]:
+    """What our container is told, each under its own name."""
+    given = variables(container, field)
+    told: dict[str, str] = json.loads(given.pop("CRONITOR_SETTINGS"))
+    assert not told.keys() & given.keys()
+    return {**given, **told}

@@ -7,7 +7,7 @@ from typing import Any
 import jsonpatch
 import pytest
 
-from tests.unit.webhook.kubelet import variables
+from tests.unit.webhook.kubelet import sidecar_settings
 from tests.unit.webhook.objects import CREATED_AT, JOB_UID, cron_job, job, pod
 from webhook.admission.decide import Owners, is_injected
 from webhook.admission.inject import MOUNT_PATH, patch
@@ -66,8 +66,8 @@ def ours(found: Json) -> Json:
 
 
 def environment(found: Json) -> dict[str, str]:
-    """What the kubelet gives the container, but for the fields of the pod, which stand as `@<path>`."""
-    return variables(ours(found), lambda path: f"@{path}")
+    """What the container is told; the fields of the pod stand as `@<path>`."""
+    return sidecar_settings(ours(found), lambda path: f"@{path}")
 
 
 # --- where it goes ---------------------------------------------------------------------------------------------------
@@ -272,6 +272,6 @@ def test_a_text_arrives_as_it_was_written_whatever_the_kubelet_expands(text: str
 
 
 def test_no_key_and_no_token_stand_in_the_pod() -> None:
-    names = {variable["name"] for variable in ours(injected(pod()))["env"]}
+    names = environment(injected(pod())).keys()
     assert not [name for name in names if "TOKEN" in name or "SECRET" in name or name.endswith("TELEMETRY_KEY")]
     assert all("secretKeyRef" not in str(variable) for variable in ours(injected(pod()))["env"])

@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 
 from tests.unit.webhook.api_server import ApiServer
 from tests.unit.webhook.api_store import Fault
+from tests.unit.webhook.kubelet import sidecar_settings
 from tests.unit.webhook.objects import CREATED_AT, CRON_JOB_UID, JOB_UID, cron_job, job, owned_by, pod
 from tests.unit.webhook.reviews import UID, admitted, response_of, review
 from tests.unit.webhook.settings_document import settings
@@ -88,7 +89,7 @@ def counted() -> Counted:
 
 
 def environment(found: Json) -> dict[str, str]:
-    return {one["name"]: one.get("value", "") for one in found["spec"]["initContainers"][0]["env"]}
+    return sidecar_settings(found["spec"]["initContainers"][0], lambda path: f"@{path}")
 
 
 # --- who is injected -------------------------------------------------------------------------------------------------
