@@ -1,7 +1,7 @@
 """A pod as the API server tells it, reduced to what the sidecar decides on. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -117,6 +117,15 @@ def parse(pod: Json) -> Pod:
     )
 
 
+def remembering(before: Pod | None, now: Pod) -> Pod:
+    """The pod as it is now, with the ends that the view before told and this one does not.
+
+    What a container came to before its restart shows only while the kubelet still finds the container that ended.
+    """
+    known = {container.name: container for container in before.containers} if before else {}
+    return replace(now, containers=tuple(_remembering(known.get(one.name), one) for one in now.containers))
+
+
 def epoch(timestamp: str | None) -> float | None:
     """Unix seconds of an RFC 3339 time as Kubernetes writes it; None for none."""
     return datetime.fromisoformat(timestamp).timestamp() if timestamp else None
@@ -143,6 +152,13 @@ def _container(spec: Json, status: Json, is_init: bool) -> Container:
         restarts_in_place=bool(spec.get("restartPolicyRules"))
         or (bool(spec.get("restartPolicy")) and not (is_init and spec["restartPolicy"] == "Always")),
     )
+
+
+def _remembering(before: Container | None, now: Container) -> Container:
+    if before is None or now.last is not None:
+        return now
+    goes_on = not isinstance(now.state, Terminated) or now.restart_count > before.restart_count
+    return replace(now, last=before.state if goes_on and isinstance(before.state, Terminated) else before.last)
 
 
 def _kind(spec: Json, is_init: bool) -> Kind:

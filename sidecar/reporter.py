@@ -17,7 +17,7 @@ from sidecar.events import Event, State
 from sidecar.journal import Delivery, Journal
 from sidecar.log import Log
 from sidecar.machine import Phase, Step, all_ended, begin, observe, recover, take_up
-from sidecar.pod import Container, Pod, Running, Terminated, parse
+from sidecar.pod import Container, Pod, Running, Terminated, parse, remembering
 from sidecar.settings import Settings
 
 SIBLINGS_SECONDS = 2.0
@@ -173,7 +173,7 @@ class Reporter:
                 self._stopped_at = self._monotonic() if self._stopped_at is None else self._stopped_at
 
     def _view(self, raw: dict[str, Any], deleted: bool) -> None:
-        pod = parse(raw)
+        pod = remembering(self._pod, parse(raw))
         if deleted and pod.deletion_requested_at is None:
             pod = replace(pod, deletion_requested_at=self._clock())
         self._pod = pod

@@ -84,7 +84,7 @@ def prepared() -> Iterator[Ground]:
 
 
 def _clear_away(world: World) -> None:
-    """A controller that knows of an earlier run's monitors would pause them, by the thousand, beside what is measured."""
+    """A controller that knows of an earlier run's monitors would pause them, by the thousand, in the middle of ours."""
     installation.uninstall()
     installation.remove_test_namespaces()
     records = f"{RELEASE}-monitors-"

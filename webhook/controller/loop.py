@@ -138,10 +138,10 @@ class Controller:
         metrics.leading.set(1)
         log.info("leading", extra={"identity": self._settings.pod_name})
         self._leading.set()  # from here on changes are queued; what was there before is queued now
-        for namespace in self._namespaces_concerned():
-            self.queue.add(Key("namespace", namespace))
         for job in jobs:
             self.queue.add(job)
+        for namespace in self._namespaces_concerned():
+            self.queue.add(Key("namespace", namespace))
         known = self._state.get(self._settings.namespace, self._settings.names.state_config_map)
         for key in self._protection.lead(state.read(known)):
             self.queue.add(key)

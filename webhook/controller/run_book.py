@@ -82,9 +82,10 @@ class RunBook:
             return sorted(self._by_name.get((namespace, name), ()))
 
     def names(self) -> list[tuple[str, str]]:
-        """(namespace, name) of every Job."""
+        """(namespace, name) of every Job; first those that are gone: of them nobody else may know."""
         with self._lock:
-            return list(self._by_name)
+            gone = {name for name, uids in self._by_name.items() if any(self._entries[uid].gone_at for uid in uids)}
+            return [*gone, *(name for name in self._by_name if name not in gone)]
 
     def entry(self, uid: str) -> Entry | None:
         """The entry itself: only its `opened` may be written by others, and only by the one that works on this Job."""
@@ -115,8 +116,6 @@ class RunBook:
             found = tuple(attempt for _, attempt in by_age)
             self._note_waiting(entry, found)
             since, refusal = dict(entry.waiting_since), self._why_refused(uid)
-            if entry.decided_seen_at is None and (workloads.is_finished(entry.job) or workloads.is_ending(entry.job)):
-                entry.decided_seen_at = self._clock()
             job, decided = self._newest(entry.job), entry.decided_seen_at
             return Seen(job, found, entry.gone_at, entry.vanished, since, refusal, decided)
 
@@ -177,6 +176,8 @@ class RunBook:
             entry = self._entries.setdefault(uid, Entry())
             self._by_name.setdefault(name, set()).add(uid)
             entry.job = job
+            if entry.decided_seen_at is None and (workloads.is_finished(job) or workloads.is_ending(job)):
+                entry.decided_seen_at = self._clock()
             if run_mark.of_job(job) is not None:
                 entry.opened = None
             if kind in GONE:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.e2e.scenarios.shapes import RUN, Heard, Shape, completes, fails
+from tests.e2e.scenarios.shapes import RUN, Heard, Shape, completes, fails, luck
 from tests.e2e.world import Json, container
 
 INDEXED = {"completionMode": "Indexed"}
@@ -43,7 +43,9 @@ CROWDS = (
     # The pod that is killed then does not count.
     crowd("success-policy", completes("1/2 succeeded · 0 failed · app 0"), by_index(_1="sleep 99"),
           {**INDEXED, "completions": 2, "parallelism": 2, "successPolicy": {"rules": [{"succeededIndexes": "0"}]}}),
-    crowd("success-policy-after-a-failure", completes("1/3 succeeded · 1 failed · failed indexes 1 · app 0"),
+    # The one that the policy ends may count as failed, or not: the Job controller's words depend on when it looks.
+    crowd("success-policy-after-a-failure",
+          completes(luck("1/3 succeeded · [12] failed · failed indexes 1(,2)? · app 0")),
           by_index(_0="sleep 8", _1="exit 6", _2="sleep 99"),
           {**INDEXED, "completions": 3, "parallelism": 3, "backoffLimitPerIndex": 0,
            "successPolicy": {"rules": [{"succeededCount": 1}]}}),

@@ -104,6 +104,9 @@ def _spans(when: When, event: RunEvent, expected: Expected, seen: JobSeen) -> li
     match when:
         case When.START:
             found = _first(one.started for pod in seen.pods for one in pod.ran if one.container in expected.counting)
+        case When.LATER_START:
+            starts = (one.started for pod in seen.pods for one in pod.ran if one.container in expected.counting)
+            found = [moment for moment in starts if moment is not None]
         case When.END:
             found = _last(one.ended for pod in _deciding(event.state, expected, seen)
                           for one in pod.last(expected.counting))  # fmt: skip

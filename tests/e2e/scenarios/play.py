@@ -85,6 +85,15 @@ class Play(Scene):
         """All that may be told of this CronJob is told to one of these."""
         return frozenset({self.monitor, *(self.own_key(one.key) for one in self.shape.later if one.key)})
 
+    def unanswered(self, state: str) -> str:
+        """Why a sidecar of ours did not know that this was taken, by its own log; empty where it did."""
+        lines = [line for one in self.all for number in range(len(one.pods)) for line in one.sidecar_log(number + 1)]
+        if any("event=telling_again" in line and f"state={state}" in line for line in lines):
+            return "the sidecar had no answer to the first"
+        if any("event=leaving" in line and "pending=0" not in line for line in lines):
+            return "the sidecar's time was up before the answer"
+        return ""
+
     # --- waiting ---------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:

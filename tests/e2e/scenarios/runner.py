@@ -14,7 +14,7 @@ from tests.e2e.scenarios.disturbances import Disturbance, Stage
 from tests.e2e.scenarios.judge import Explain, Repeat, unexplained
 from tests.e2e.scenarios.killer import LeaderKiller
 from tests.e2e.scenarios.play import Play
-from tests.e2e.scenarios.shapes import Shape
+from tests.e2e.scenarios.shapes import Shape, seen_late
 
 AT_ONCE = 24
 """Shapes under way. Two thirds of them wait for something; more at work would starve the node's two cores."""
@@ -72,12 +72,12 @@ class Runner:
         self, shapes: Iterable[Shape], namespace: Callable[[Shape], str], killer: LeaderKiller
     ) -> list[Result]:
         """The same while the leader is killed, until only those are left that need its patience."""
-        results = self._results(sorted(shapes, key=lambda shape: shape.patient), namespace)
+        results = self._results(sorted(map(seen_late, shapes), key=lambda shape: shape.patient), namespace)
         steady = {one.play.shape.name for one in results if not one.play.shape.patient}
         self._going = set(steady)
         with killer.at_work(lambda: bool(self._going)):
             self._each(results, _from_begin_to_end)
-        return self._judged(results, killer.explain)
+        return self._judged(results, lambda play: lambda *pair: killer.explain(*pair) or play.unanswered(pair[0].state))
 
     def through(self, disturbance: Disturbance, namespace: Callable[[Shape], str]) -> list[Result]:
         """The disturbance's shapes, each brought so far as its act says when it begins."""
@@ -91,7 +91,7 @@ class Runner:
         finally:
             disturbance.passes(self.stage)
         self._each(results, _go_on)
-        return self._judged(results, disturbance.explain)
+        return self._judged(results, lambda _play: disturbance.explain)
 
     def _results(self, shapes: Iterable[Shape], namespace: Callable[[Shape], str]) -> list[Result]:
         ordered = list(shapes)
@@ -118,9 +118,11 @@ class Runner:
             with self._lock:
                 self._going.discard(result.play.shape.name)
 
-    def _judged(self, results: list[Result], explain: Explain = unexplained) -> list[Result]:
+    def _judged(
+        self, results: list[Result], explain: Callable[[Play], Explain] = lambda _play: unexplained
+    ) -> list[Result]:
         for result in results:
-            _judge(result, self.stage.cronitor, explain)
+            _judge(result, self.stage.cronitor, explain(result.play))
         return results
 
 

@@ -37,6 +37,7 @@ class When(Enum):
     """What the stamp of an event is to be, as the pods and the Job themselves tell it."""
 
     START = "the first start of a container that counts"
+    LATER_START = "a start of a container that counts"
     END = "the last end of a container that counts"
     FAILURE = "one of the failures of a container that counts"
     ATTEMPT = "a failure of a container that counts"
@@ -63,7 +64,7 @@ def begins(message: str = "") -> Heard:
     return Heard("run", None, message, (When.START,))
 
 
-def completes(message: str = "attempt 1/7 · app 0") -> Heard:
+def completes(message: str | re.Pattern[str] = "attempt 1/7 · app 0") -> Heard:
     return Heard("complete", 0, message, (When.END,))
 
 
@@ -110,9 +111,10 @@ class Shape:
     `within`: the Job is made when what disturbs has begun; then comes `meanwhile`, and `after` when that is over.
     `ends`: what the Job comes to, `gone` where it is deleted. `injected` of its first pod, and of all others unless
     `injected_later` says otherwise; None for a Job that has no pod, or whose pod none can foresee. `watched`: the
-    containers that count, where that is not all of them. `patient`: what is heard comes from the controller's own
-    patience, which does not outlive it. `violates`: what the protocol calls a violation and this shape asks for, each
-    as often as it must be found. `twin`: the same is told the other way too, by the controller alone or with a sidecar.
+    containers that count, where that is not all of them. `patient`: what is heard, or not, comes of the controller's
+    own patience or of its having been there, which do not outlive it. `violates`: what the protocol calls a violation
+    and this shape asks for, each as often as it must be found. `twin`: the same is told the other way too, by the
+    controller alone or with a sidecar.
     """
 
     name: str
@@ -169,6 +171,16 @@ class Shape:
     def row(self) -> Row:
         """The same for the scenes of the faults' table, which know how to do things to a Job."""
         return Row(self.name, no_fault, (), containers=self.containers, job=self.job, pod=self.pod)
+
+
+def seen_late(shape: Shape) -> Shape:
+    """The same where whoever saw its first start may have been killed before that was noted."""
+    later = tuple(replace(one, heard=tuple(map(_begun_late, one.heard))) for one in shape.later)
+    return replace(shape, heard=tuple(map(_begun_late, shape.heard)), later=later)
+
+
+def _begun_late(heard: Heard) -> Heard:
+    return replace(heard, stamp=(*heard.stamp, When.LATER_START)) if heard.state == "run" else heard
 
 
 def with_twins(shapes: Iterable[Shape]) -> tuple[Shape, ...]:

@@ -339,6 +339,24 @@ def test_what_was_told_is_not_told_again_and_what_was_not_is(rig: Callable[..., 
     assert [entry.delivery for entry in ran.journal.entries] == [Delivery.ACCEPTED] * 2
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        container("app", waiting("CrashLoopBackOff"), last=ended(7, end=9), restarts=1),
+        container("app", ended(7, end=9), restarts=1),
+    ],
+)
+@pytest.mark.parametrize("now", [running(12), ended(0, start=12, end=13)])
+def test_a_failure_that_the_kubelet_tells_no_more_is_remembered(
+    settings: Load, lines: Lines, before: dict[str, object], now: dict[str, object]
+) -> None:
+    views = [pod(one, restart_policy="OnFailure") for one in (before, container("app", now, restarts=2))]
+    ran = Rig(settings(CRONITOR_BACKOFF_LIMIT="2"), lines).run(*map(seen, views), SIGTERM)
+    told = ran.sent[-1]
+    assert (told.state, told.status_code, told.stamp) == (State.FAIL, 7, CREATED + 9)
+    assert told.message == "attempt 3/3 · app 7"
+
+
 def test_a_view_from_before_the_restart_holds_the_journal_in_its_state(rig: Callable[..., Rig]) -> None:
     raw = pod(container("app", ended(0)), init=(own(ended_with(Journal((TOLD_RUN,)))),))
     assert rig().run(seen(raw), SIGTERM).told == ["complete"]

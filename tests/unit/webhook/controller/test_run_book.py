@@ -196,6 +196,13 @@ def test_a_job_that_is_gone_is_remembered_while_its_run_is_open(scene: Scene, ki
     assert scene.names == [JOB_UID]
 
 
+def test_jobs_that_are_gone_come_first(scene: Scene) -> None:
+    for name in ("a", "b", "c"):
+        scene.job(name=name, uid=name)
+    scene.job(DELETED, name="b", uid="b")
+    assert scene.book.names() == [(NAMESPACE, "b"), (NAMESPACE, "a"), (NAMESPACE, "c")]
+
+
 def test_a_key_is_open_until_cronitor_has_taken_the_last_word_of_its_runs(scene: Scene) -> None:
     scene.job()
     assert scene.book.open_keys() == {MARK.key}
@@ -357,8 +364,10 @@ def test_since_when_it_is_seen_how_the_job_ends_is_remembered(scene: Scene, kind
     assert decided_seen_at() is None
     scene.now += 700
     scene.job(conditions=ends(kind, when=600))
+    scene.now += 5  # nobody asks before: a replica that does not lead sees it all the same
     assert decided_seen_at() == T + 800
     scene.now += 5
+    scene.job(conditions=ends(kind, when=600))
     assert decided_seen_at() == T + 800
 
 
