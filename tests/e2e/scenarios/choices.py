@@ -44,11 +44,11 @@ LATE = (
     Shape("included-in-mid-run", SUCCEEDS, (waits(),), acts.included_in_mid_run, annotations=NOT_INCLUDED,
           injected=False, twin=False),
     Shape("included-after-the-end", (), act=acts.included_after_the_end, annotations=NOT_INCLUDED,
-          injected=False, later=(Later(),), twin=False, patient=True),
+          injected=False, later=(Later(),), twin=False, led=True),
     Shape("labelled-in-mid-run", SUCCEEDS, (waits(),), acts.labelled_in_mid_run, injected=False,
           own_namespace=True, labelled=False, twin=False),
     Shape("labelled-after-the-end", (), act=acts.labelled_after_the_end, injected=False, later=(Later(),),
-          own_namespace=True, labelled=False, twin=False, patient=True),
+          own_namespace=True, labelled=False, twin=False, led=True),
 )  # fmt: skip
 
 CHOICES = (*COUNTING, *LEFT_OUT, *EDITED, *LATE)

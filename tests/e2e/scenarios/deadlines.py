@@ -22,9 +22,11 @@ DEADLINES = with_twins((
           injected=False),
     Shape("job-deadline-and-exits-0", past("0"), (container(script=leaves_with(0)),), job=JOB, ends="Failed",
           injected=False),
-    # It failed by itself, but the deadline ended the Job, in the back-off of ten seconds before the next pod.
+    # It failed by itself, but the deadline ended the Job, in the back-off of ten seconds before the next pod. No node
+    # that others keep busy starts it in time.
     Shape("job-deadline-in-back-off", (RUN, fails(None, "DeadlineExceeded · attempt 1/7 · app 5")),
-          (container(script="sleep 7; exit 5"),), job={"activeDeadlineSeconds": 17}, ends="Failed", injected=False),
+          (container(script="exit 5"),), job={"activeDeadlineSeconds": 12}, ends="Failed", injected=False,
+          led=True),
     # No attempt ended by itself: neither has a code.
     Shape("pod-deadline", (RUN, fails(None, "attempt 1/1 · app 137 · DeadlineExceeded")),
           (container(script="sleep 99"),), job=ONCE, pod=POD, ends="Failed", injected=False),

@@ -29,7 +29,7 @@ ENDINGS = with_twins((
           (container(script="sleep 5"), container("helper", "sleep 1; exit 4")), job=ONCE, ends="Failed"),
     # The code is that of the one which failed first, the stamp that of the one which ended last.
     Shape("two-of-three-fail", (RUN, fails(5, LAST + "app 2 · second 5 · third 0")),
-          (container(script="sleep 5; exit 2"), container("second", "sleep 1; exit 5"), container("third", "sleep 7")),
+          (container(script="sleep 12; exit 2"), container("second", "exit 5"), container("third", "sleep 14")),
           job=ONCE, ends="Failed"),
     Shape("init-succeeds", (RUN, completes(FIRST + "setup 0 · app 0")),
           pod={"initContainers": [container("setup", "sleep 1")]}),

@@ -1,8 +1,8 @@
 """Pure: all that was heard of a Job, held against the list of what must be heard, with the stamps of what happened."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from tests.cronitor.events import Kind
 from tests.cronitor.recording import Found
@@ -59,6 +59,25 @@ def repeats(series: str, runs: Sequence[Run], explain: Explain = unexplained) ->
     events = {event.number: event for run in runs if run.series == series for event in run.events}
     again = [(events[event.repeat_of], event) for event in events.values() if event.repeat_of is not None]
     return [Repeat(one.state, explain(first, one) if one.violations else ANSWER_LOST) for first, one in again]
+
+
+def retold(expected: Expected, series: str, runs: Sequence[Run], explain: Explain) -> list[tuple[RunEvent, Repeat]]:
+    """Each event that came again in other words: who told it first was killed before that was noted, and the next one
+    has seen more. Only what is one too many, and for a reason that is known.
+    """
+    heard = [event for run in runs if run.series == series for event in run.events if event.repeat_of is None]
+    found = []
+    for state in dict.fromkeys(one.state for one in expected.heard):
+        wanted = sum(one.state == state for one in expected.heard)
+        told = [event for event in heard if event.state == state]
+        again = told[wanted:]
+        found += [(one, Repeat(state, reason)) for one in again if (reason := explain(told[wanted - 1], one))]
+    return found
+
+
+def without(passed_over: Collection[int], runs: Iterable[Run]) -> list[Run]:
+    """The runs but for the events with these numbers."""
+    return [replace(run, events=tuple(one for one in run.events if one.number not in passed_over)) for run in runs]
 
 
 def strangers(monitors: frozenset[str], known: frozenset[str], runs: Sequence[Run]) -> list[str]:

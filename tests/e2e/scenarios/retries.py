@@ -80,7 +80,7 @@ IN_PLACE = with_twins((
     Shape("on-failure-exhausted", (RUN, fails(7, "attempt 3/3 · app 7", When.FAILURE)),
           (in_place(2, 7, "sleep 60"),), job={"backoffLimit": 2}, pod=EMPTY, ends="Failed"),
     Shape("on-failure-last-would-succeed", (RUN, fails(7, "attempt 3/3 · app 7", When.FAILURE)),
-          (in_place(2, 7, "sleep 4"),), job={"backoffLimit": 2},
+          (in_place(2, 7, "sleep 8"),), job={"backoffLimit": 2},
           pod={**EMPTY, "terminationGracePeriodSeconds": 10}, ends="Failed"),
     Shape("on-failure-limit-of-1", (RUN, fails(7, "attempt 2/2 · app 7", When.FAILURE)),
           (in_place(1, 7, "sleep 60"),), job={"backoffLimit": 1}, pod=EMPTY, ends="Failed", injected=False),
@@ -96,9 +96,9 @@ IN_PLACE = with_twins((
 ONE_MORE = (Kind.SECOND_VERDICT,)
 """What the protocol finds when one failed attempt is told beside the verdict."""
 
-WORKS = "sleep 40"
+WORKS = "sleep 60"
 """Nothing may follow the verdict that a sidecar tells: until then the controller must have told what failed before,
-though its leader was killed, and another one took twenty seconds to be there."""
+though its leader was killed, and another one took twenty seconds to be there, twice."""
 
 EACH_ATTEMPT = with_twins((
     Shape("each-attempt-then-succeeds", (RUN, attempt(6, "attempt 1/4 · app 6"), completes("attempt 2/4 · app 0")),

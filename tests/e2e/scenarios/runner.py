@@ -71,12 +71,13 @@ class Runner:
     def while_killed(
         self, shapes: Iterable[Shape], namespace: Callable[[Shape], str], killer: LeaderKiller
     ) -> list[Result]:
-        """The same while the leader is killed, until only those are left that need its patience."""
+        """The same while leaders are killed, until those are left that need patience; then those that must be led."""
         results = self._results(sorted(map(seen_late, shapes), key=lambda shape: shape.patient), namespace)
         steady = {one.play.shape.name for one in results if not one.play.shape.patient}
         self._going = set(steady)
         with killer.at_work(lambda: bool(self._going)):
-            self._each(results, _from_begin_to_end)
+            self._each([one for one in results if not one.play.shape.led], _from_begin_to_end)
+        self._each([one for one in results if one.play.shape.led], _from_begin_to_end)
         return self._judged(results, lambda play: lambda *pair: killer.explain(*pair) or play.unanswered(pair[0].state))
 
     def through(self, disturbance: Disturbance, namespace: Callable[[Shape], str]) -> list[Result]:
@@ -148,11 +149,17 @@ def _judge(result: Result, cronitor: StandIn, explain: Explain) -> None:
         return
     seen, expected = [one.seen() for one in play.all], play.expected()
     known = frozenset(one.series for one in seen)
-    result.wrong = [judge.problems(*pair, runs, violations) for pair in zip(expected, seen, strict=False)]
+    pairs = list(zip(expected, seen, strict=False))
+    result.repeats = [repeat for one in seen for repeat in judge.repeats(one.series, runs, explain)]
+    again = [found for one, job in pairs for found in judge.retold(one, job.series, runs, explain)]
+    result.repeats += [repeat for _, repeat in again]
+    passed_over = {event.number for event, _ in again}
+    runs = judge.without(passed_over, runs)
+    violations = [found for found in violations if found.number not in passed_over]
+    result.wrong = [judge.problems(*pair, runs, violations) for pair in pairs]
     result.wrong.append(judge.strangers(play.monitors, known, runs))
     if len(seen) != len(expected):
         result.wrong.append([f"{len(seen)} Jobs, not {len(expected)}"])
-    result.repeats = [repeat for one in seen for repeat in judge.repeats(one.series, runs, explain)]
     result.wrong.append([f"{repeat.state} came twice" for repeat in result.repeats if not repeat.reason])
     result.heard = " | ".join(_heard(one, cronitor) for one in play.all[:2])
 

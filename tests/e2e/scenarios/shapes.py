@@ -111,10 +111,10 @@ class Shape:
     `within`: the Job is made when what disturbs has begun; then comes `meanwhile`, and `after` when that is over.
     `ends`: what the Job comes to, `gone` where it is deleted. `injected` of its first pod, and of all others unless
     `injected_later` says otherwise; None for a Job that has no pod, or whose pod none can foresee. `watched`: the
-    containers that count, where that is not all of them. `patient`: what is heard, or not, comes of the controller's
-    own patience or of its having been there, which do not outlive it. `violates`: what the protocol calls a violation
-    and this shape asks for, each as often as it must be found. `twin`: the same is told the other way too, by the
-    controller alone or with a sidecar.
+    containers that count, where that is not all of them. `patient`: what is heard comes from the controller's own
+    patience, which does not outlive it. `led`: what is not heard comes of a controller's having been there all the
+    time. `violates`: what the protocol calls a violation and this shape asks for, each as often as it must be found.
+    `twin`: the same is told the other way too, by the controller alone or with a sidecar.
     """
 
     name: str
@@ -138,6 +138,7 @@ class Shape:
     own_namespace: bool = False
     labelled: bool = True
     patient: bool = False
+    led: bool = False
     violates: tuple[Kind, ...] = ()
     twin: bool = True
     patience_seconds: float = PATIENCE_SECONDS

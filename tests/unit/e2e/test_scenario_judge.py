@@ -8,8 +8,8 @@ import pytest
 from tests.cronitor.events import Kind
 from tests.cronitor.recording import Found
 from tests.cronitor.runs import Run, RunEvent
-from tests.e2e.scenarios.judge import ANSWER_LOST, Expected, problems, repeats, strangers
-from tests.e2e.scenarios.shapes import RUN, STUCK_SECONDS, SUCCEEDS, When, attempt, fails, stuck
+from tests.e2e.scenarios.judge import ANSWER_LOST, Expected, Repeat, problems, repeats, retold, strangers, without
+from tests.e2e.scenarios.shapes import RUN, STUCK_SECONDS, SUCCEEDS, Shape, When, attempt, fails, seen_late, stuck
 from tests.e2e.scenarios.truth import GONE, JobSeen, PodSeen, Ran
 from webhook.run_mark import RunMark
 from webhook.telemetry import Event, State
@@ -191,3 +191,26 @@ def test_a_run_of_no_job_is_a_stranger() -> None:
     runs = [*heard(STARTED, DONE), *heard(STARTED, series="another"), *heard(STARTED, series="x", monitor="others")]
     (found,) = strangers(frozenset({"monitor"}), frozenset({"series"}), runs)
     assert "another" in found
+
+
+def test_what_is_told_again_in_other_words_is_passed_over_where_a_reason_is_known() -> None:
+    again = event(3, "fail", 10, "attempt 1/1 · app 137", 137)
+    told = heard(STARTED, BROKEN, again)
+    found = retold(FAILURE, "series", told, lambda first, one: f"{first.number} before {one.number}")
+    assert found == [(again, Repeat("fail", "2 before 3"))]
+    assert problems(FAILURE, job(pod(app(3)), verdict="fail"), without({3}, told), []) == []
+    assert retold(FAILURE, "series", told, lambda _first, _one: "") == []
+
+
+def test_as_many_as_must_be_heard_are_none_too_many() -> None:
+    expected = replace(SUCCESS, heard=(RUN, attempt(6, ""), attempt(6, ""), SUCCEEDS[1]))
+    told = heard(STARTED, event(2, "fail", 7), event(3, "fail", 8), replace(DONE, number=4))
+    assert retold(expected, "series", told, lambda _first, _one: "why not") == []
+    assert retold(expected, "series", [], lambda _first, _one: "why not") == []
+
+
+def test_who_comes_late_may_take_a_later_start_for_the_first() -> None:
+    seen = job(pod(app(6, 1, 2), app(0, 5, 9)))
+    assert problems(SUCCESS, seen, heard(STARTED, DONE), []) != []
+    late = replace(SUCCESS, heard=seen_late(Shape("late")).heard)
+    assert problems(late, seen, heard(STARTED, DONE), []) == []
