@@ -43,7 +43,8 @@ class LeaderKiller:
 
     @contextmanager
     def at_work(self, going: Callable[[], bool]) -> Iterator[None]:
-        """Kills for as long as `going`, and leaves all replicas in place."""
+        """Kills for as long as `going`, and leaves all replicas in place. It may be set to work again."""
+        self._over.clear()
         thread = threading.Thread(target=self._work, args=(going,), name="killer", daemon=True)
         thread.start()
         try:

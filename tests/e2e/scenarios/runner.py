@@ -12,13 +12,16 @@ from tests.e2e.faults.watcher import Watcher
 from tests.e2e.scenarios import judge
 from tests.e2e.scenarios.disturbances import Disturbance, Stage
 from tests.e2e.scenarios.judge import Explain, Repeat, unexplained
-from tests.e2e.scenarios.killer import LeaderKiller
+from tests.e2e.scenarios.killer import LeaderKiller, leader
 from tests.e2e.scenarios.play import Play
 from tests.e2e.scenarios.shapes import Shape, seen_late
+from tests.e2e.world import eventually
 
 AT_ONCE = 24
 """Shapes under way. Two thirds of them wait for something; more at work would starve the node's two cores."""
 NAMESPACES_AT_ONCE = 4
+KILLED_OVER_PATIENT = 2
+"""Leaders that are killed while a start hangs: each one counts the threshold from its own beginning."""
 
 Act = Callable[[Play], None]
 
@@ -71,13 +74,19 @@ class Runner:
     def while_killed(
         self, shapes: Iterable[Shape], namespace: Callable[[Shape], str], killer: LeaderKiller
     ) -> list[Result]:
-        """The same while leaders are killed, until those are left that need patience; then those that must be led."""
-        results = self._results(sorted(map(seen_late, shapes), key=lambda shape: shape.patient), namespace)
-        steady = {one.play.shape.name for one in results if not one.play.shape.patient}
-        self._going = set(steady)
+        """The same while leaders are killed, some more of them for the patient shapes, and no more for the led ones."""
+        results = self._results(map(seen_late, shapes), namespace)
+        led = [one for one in results if one.play.shape.led]
+        patient = [one for one in results if one.play.shape.patient]
+        steady = [one for one in results if one not in led and one not in patient]
+        self._going = {one.play.shape.name for one in steady}
         with killer.at_work(lambda: bool(self._going)):
-            self._each([one for one in results if not one.play.shape.led], _from_begin_to_end)
-        self._each([one for one in results if one.play.shape.led], _from_begin_to_end)
+            self._each(steady, _from_begin_to_end)
+        enough = len(killer.fell) + KILLED_OVER_PATIENT
+        with killer.at_work(lambda: len(killer.fell) < enough):
+            self._each(patient, _from_begin_to_end)
+        eventually(lambda: leader(self.stage.world), "a leader")
+        self._each(led, _from_begin_to_end)
         return self._judged(results, lambda play: lambda *pair: killer.explain(*pair) or play.unanswered(pair[0].state))
 
     def through(self, disturbance: Disturbance, namespace: Callable[[Shape], str]) -> list[Result]:
