@@ -118,9 +118,9 @@ def parse(pod: Json) -> Pod:
 
 
 def remembering(before: Pod | None, now: Pod) -> Pod:
-    """The pod as it is now, with the ends that the view before told and this one does not.
+    """The pod as it is now; where it does not tell what a container came to before its restart, the view before does.
 
-    What a container came to before its restart shows only while the kubelet still finds the container that ended.
+    That shows only while the kubelet still finds the container that ended.
     """
     known = {container.name: container for container in before.containers} if before else {}
     return replace(now, containers=tuple(_remembering(known.get(one.name), one) for one in now.containers))
@@ -157,8 +157,14 @@ def _container(spec: Json, status: Json, is_init: bool) -> Container:
 def _remembering(before: Container | None, now: Container) -> Container:
     if before is None or now.last is not None:
         return now
-    goes_on = not isinstance(now.state, Terminated) or now.restart_count > before.restart_count
-    return replace(now, last=before.state if goes_on and isinstance(before.state, Terminated) else before.last)
+    known = {before.restart_count: before.state, _number_of_last(before): before.last}
+    end = known.get(_number_of_last(now))
+    return replace(now, last=end) if isinstance(end, Terminated) else now
+
+
+def _number_of_last(container: Container) -> int:
+    """Of a container's runs, counted from 0, the one whose end is its last state; -1 for none."""
+    return container.restart_count - (not isinstance(container.state, Waiting))
 
 
 def _kind(spec: Json, is_init: bool) -> Kind:

@@ -15,7 +15,7 @@ from sidecar.rules import Rules
 
 MOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TERMINATION_LOG = Path("/dev/termination-log")
-PACKED = "CRONITOR_SETTINGS"
+PACKED = "CRONITOR_SIDECAR_SETTINGS"
 """The variable that holds most others: a JSON object of names and texts."""
 EARLIER_RUN = "earlier-run"
 """Beside the states, what admission may ask to be told: the `run` that an earlier pod's sidecar could not deliver."""
@@ -115,7 +115,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def unpacked(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment with what is packed into one variable of it. Raises SettingsError where that is none of ours."""
+    """The environment with what is packed into one variable of it. Raises SettingsError where that cannot be read."""
     if not (text := environment.get(PACKED, "")):
         return environment
     try:
@@ -123,7 +123,7 @@ def unpacked(environment: Mapping[str, str]) -> Mapping[str, str]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
-        raise SettingsError(f"{PACKED}={text!r}: must be a JSON object of texts")
+        raise SettingsError(f"{PACKED}: must be a JSON object of texts")  # not shown: a proxy's may hold a password
     return {**environment, **found}
 
 

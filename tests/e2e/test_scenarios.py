@@ -1,7 +1,7 @@
 """Every shape of Job is told right: one run, one verdict, the right exit code. A line for each, and `N of N right`.
 
 First the table side by side; then two hundred Jobs at once; what disturbs them all, one after another; and the table
-once more while the leading controller is killed every five seconds.
+once more while each leading controller is killed after five seconds.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -102,7 +102,7 @@ def test_it_is_told_right_through(
 
 
 @pytest.mark.endurance
-def test_the_table_is_told_right_while_the_controller_is_killed_every_five_seconds(
+def test_the_table_is_told_right_while_each_leader_is_killed_after_five_seconds(
     runner: Runner, make_namespace: NAMESPACED, say: Say
 ) -> None:
     killer = LeaderKiller(runner.stage.world, runner.stage.cronitor)

@@ -33,9 +33,9 @@ TAKEN_FOR_GRANTED = {
     "CRONITOR_LOG_LEVEL": "info",
 }
 """What the sidecar assumes where nothing is said."""
-PACKED = "CRONITOR_SETTINGS"
-"""All settings in one variable, a JSON object of names and texts: each variable more is one more to decode, check, own
-(`managedFields`) and store, for every pod (docs/adr)."""
+PACKED = "CRONITOR_SIDECAR_SETTINGS"
+"""The variable that holds all settings known here, a JSON object of names and texts: each variable more is one more to
+decode, check, own (`managedFields`) and store, for every pod (ADR 25)."""
 
 
 def patch(

@@ -84,8 +84,10 @@ class RunBook:
     def names(self) -> list[tuple[str, str]]:
         """(namespace, name) of every Job; first those that are gone: of them nobody else may know."""
         with self._lock:
-            gone = {name for name, uids in self._by_name.items() if any(self._entries[uid].gone_at for uid in uids)}
-            return [*gone, *(name for name in self._by_name if name not in gone)]
+            return sorted(
+                self._by_name,
+                key=lambda name: all(self._entries[uid].gone_at is None for uid in self._by_name[name]),
+            )
 
     def entry(self, uid: str) -> Entry | None:
         """The entry itself: only its `opened` may be written by others, and only by the one that works on this Job."""

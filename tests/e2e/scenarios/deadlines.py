@@ -22,8 +22,8 @@ DEADLINES = with_twins((
           injected=False),
     Shape("job-deadline-and-exits-0", past("0"), (container(script=leaves_with(0)),), job=JOB, ends="Failed",
           injected=False),
-    # It failed by itself, but the deadline ended the Job, in the back-off of ten seconds before the next pod. No node
-    # that others keep busy starts it in time, and an idle one may have the next pod fail as well.
+    # It failed by itself, but the deadline ended the Job, in the back-off of ten seconds before the next pod. It must
+    # have started by then, and on a quick node the next pod may have failed as well.
     Shape("job-deadline-in-back-off", (RUN, fails(None, luck(r"DeadlineExceeded · attempt [12]/7 · app 5"))),
           (container(script="exit 5"),), job={"activeDeadlineSeconds": 12}, ends="Failed", injected=False,
           led=True),

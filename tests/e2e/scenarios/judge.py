@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from tests.cronitor.events import Kind
 from tests.cronitor.recording import Found
@@ -12,6 +13,8 @@ from tests.e2e.scenarios.truth import GONE, JobSeen, PodSeen
 
 TOLERANCE_SECONDS = 1.0
 TWICE = (Kind.DUPLICATE,)
+TOLD_AGAIN = (Kind.DUPLICATE, Kind.SECOND_VERDICT)
+"""What the protocol finds in an event that comes again in other words."""
 ANSWER_LOST = "its first answer was lost"
 
 Explain = Callable[[RunEvent, RunEvent], str]
@@ -63,15 +66,17 @@ def repeats(series: str, runs: Sequence[Run], explain: Explain = unexplained) ->
 
 def retold(expected: Expected, series: str, runs: Sequence[Run], explain: Explain) -> list[tuple[RunEvent, Repeat]]:
     """Each event that came again in other words: who told it first was killed before that was noted, and the next one
-    has seen more. Only what is one too many, and for a reason that is known.
+    has seen more. Only for a reason that is known, with the code that must be heard, of a state that is heard once.
     """
     heard = [event for run in runs if run.series == series for event in run.events if event.repeat_of is None]
     found = []
-    for state in dict.fromkeys(one.state for one in expected.heard):
-        wanted = sum(one.state == state for one in expected.heard)
-        told = [event for event in heard if event.state == state]
-        again = told[wanted:]
-        found += [(one, Repeat(state, reason)) for one in again if (reason := explain(told[wanted - 1], one))]
+    for wanted in expected.heard:
+        if sum(one.state == wanted.state for one in expected.heard) > 1:
+            continue  # which of them came again cannot be told
+        told = [event for event in heard if event.state == wanted.state and event.status_code == wanted.code]
+        for first, again in pairwise(told):
+            if reason := explain(first, again):
+                found.append((again, Repeat(wanted.state, reason)))
     return found
 
 

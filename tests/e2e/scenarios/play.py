@@ -1,9 +1,11 @@
 """One shape as it runs on the cluster: its CronJob, its Jobs, and the words in which things are done to them."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from tests.cronitor.runs import RunEvent
 from tests.e2e.faults.scene import PATIENCE_SECONDS, Scene
 from tests.e2e.scenarios.judge import Expected
 from tests.e2e.scenarios.shapes import PREFIX, Heard, Shape
@@ -85,10 +87,15 @@ class Play(Scene):
         """All that may be told of this CronJob is told to one of these."""
         return frozenset({self.monitor, *(self.own_key(one.key) for one in self.shape.later if one.key)})
 
-    def unanswered(self, state: str) -> str:
-        """Why a sidecar of ours did not know that this was taken, by its own log; empty where it did."""
-        lines = [line for one in self.all for number in range(len(one.pods)) for line in one.sidecar_log(number + 1)]
-        if any("event=telling_again" in line and f"state={state}" in line for line in lines):
+    def unanswered(self, first: RunEvent, _again: RunEvent) -> str:
+        """Why the sidecar that told the first did not know that it was taken, by its own log; empty where it did."""
+        told = {one.number: one for one in self.cronitor.requests()}[first.number]
+        if "sidecar" not in told.headers.get("User-Agent", ""):
+            return ""
+        play = next(one for one in self.all if one.series == told.series)
+        lines = [line for number in range(len(play.pods)) for line in play.sidecar_log(number + 1)]
+        tries = [line for line in lines if "event=telling_again" in line and f"state={first.state}" in line]
+        if any(not re.search(r"answer=(\d|\"no telemetry)", line) for line in tries):
             return "the sidecar had no answer to the first"
         if any("event=leaving" in line and "pending=0" not in line for line in lines):
             return "the sidecar's time was up before the answer"

@@ -87,7 +87,10 @@ class Runner:
             self._each(patient, _from_begin_to_end)
         eventually(lambda: leader(self.stage.world), "a leader")
         self._each(led, _from_begin_to_end)
-        return self._judged(results, lambda play: lambda *pair: killer.explain(*pair) or play.unanswered(pair[0].state))
+        assert len(killer.fell) >= enough, "a leader that is killed while starts hang"
+        return self._judged(
+            results, lambda play: lambda *pair: killer.explain(*pair) or play.unanswered(*pair), in_other_words=True
+        )
 
     def through(self, disturbance: Disturbance, namespace: Callable[[Shape], str]) -> list[Result]:
         """The disturbance's shapes, each brought so far as its act says when it begins."""
@@ -129,10 +132,14 @@ class Runner:
                 self._going.discard(result.play.shape.name)
 
     def _judged(
-        self, results: list[Result], explain: Callable[[Play], Explain] = lambda _play: unexplained
+        self,
+        results: list[Result],
+        explain: Callable[[Play], Explain] = lambda _play: unexplained,
+        *,
+        in_other_words: bool = False,
     ) -> list[Result]:
         for result in results:
-            _judge(result, self.stage.cronitor, explain(result.play))
+            _judge(result, self.stage.cronitor, explain(result.play), in_other_words=in_other_words)
         return results
 
 
@@ -151,8 +158,8 @@ def _from_begin_to_end(play: Play) -> None:
     play.settle()
 
 
-def _judge(result: Result, cronitor: StandIn, explain: Explain) -> None:
-    """Also of what is broken it is told what was heard."""
+def _judge(result: Result, cronitor: StandIn, explain: Explain, *, in_other_words: bool) -> None:
+    """Also of what is broken it is told what was heard. `in_other_words`: so may come again what is explained."""
     play, runs, violations = result.play, cronitor.runs(), cronitor.violations()
     if not play.job:
         return
@@ -160,11 +167,15 @@ def _judge(result: Result, cronitor: StandIn, explain: Explain) -> None:
     known = frozenset(one.series for one in seen)
     pairs = list(zip(expected, seen, strict=False))
     result.repeats = [repeat for one in seen for repeat in judge.repeats(one.series, runs, explain)]
-    again = [found for one, job in pairs for found in judge.retold(one, job.series, runs, explain)]
+    again = []
+    if in_other_words:
+        again = [found for one, job in pairs for found in judge.retold(one, job.series, runs, explain)]
     result.repeats += [repeat for _, repeat in again]
     passed_over = {event.number for event, _ in again}
     runs = judge.without(passed_over, runs)
-    violations = [found for found in violations if found.number not in passed_over]
+    violations = [
+        found for found in violations if found.number not in passed_over or found.kind not in judge.TOLD_AGAIN
+    ]
     result.wrong = [judge.problems(*pair, runs, violations) for pair in pairs]
     result.wrong.append(judge.strangers(play.monitors, known, runs))
     if len(seen) != len(expected):

@@ -112,9 +112,10 @@ class Shape:
     `ends`: what the Job comes to, `gone` where it is deleted. `injected` of its first pod, and of all others unless
     `injected_later` says otherwise; None for a Job that has no pod, or whose pod none can foresee. `watched`: the
     containers that count, where that is not all of them. `patient`: what is heard comes from the controller's own
-    patience, which does not outlive it. `led`: what is not heard comes of a controller's having been there all the
-    time. `violates`: what the protocol calls a violation and this shape asks for, each as often as it must be found.
-    `twin`: the same is told the other way too, by the controller alone or with a sidecar.
+    patience, which does not outlive it. `led`: not for a node on which leaders are killed, since it counts on one that
+    is there all the time, or on a start in time. `violates`: what the protocol calls a violation and this shape asks
+    for, each as often as it must be found. `twin`: the same is told the other way too, by the controller alone or with
+    a sidecar.
     """
 
     name: str
@@ -175,9 +176,13 @@ class Shape:
 
 
 def seen_late(shape: Shape) -> Shape:
-    """The same where whoever saw its first start may have been killed before that was noted."""
-    later = tuple(replace(one, heard=tuple(map(_begun_late, one.heard))) for one in shape.later)
-    return replace(shape, heard=tuple(map(_begun_late, shape.heard)), later=later)
+    """The same where the controller that saw its first start may have been killed before that was noted."""
+    if shape.led:
+        return shape
+    later = tuple(
+        one if one.injected else replace(one, heard=tuple(map(_begun_late, one.heard))) for one in shape.later
+    )
+    return replace(shape, heard=shape.heard if shape.injected else tuple(map(_begun_late, shape.heard)), later=later)
 
 
 def _begun_late(heard: Heard) -> Heard:

@@ -194,17 +194,19 @@ def test_a_run_of_no_job_is_a_stranger() -> None:
 
 
 def test_what_is_told_again_in_other_words_is_passed_over_where_a_reason_is_known() -> None:
-    again = event(3, "fail", 10, "attempt 1/1 · app 137", 137)
+    again = event(3, "fail", 10, "attempt 1/1 · app 3 OOMKilled", 3)
     told = heard(STARTED, BROKEN, again)
     found = retold(FAILURE, "series", told, lambda first, one: f"{first.number} before {one.number}")
     assert found == [(again, Repeat("fail", "2 before 3"))]
     assert problems(FAILURE, job(pod(app(3)), verdict="fail"), without({3}, told), []) == []
     assert retold(FAILURE, "series", told, lambda _first, _one: "") == []
+    other_code = heard(STARTED, BROKEN, replace(again, status_code=137))
+    assert retold(FAILURE, "series", other_code, lambda _first, _one: "why not") == []
 
 
-def test_as_many_as_must_be_heard_are_none_too_many() -> None:
+def test_of_what_is_heard_more_than_once_nothing_is_passed_over() -> None:
     expected = replace(SUCCESS, heard=(RUN, attempt(6, ""), attempt(6, ""), SUCCEEDS[1]))
-    told = heard(STARTED, event(2, "fail", 7), event(3, "fail", 8), replace(DONE, number=4))
+    told = heard(STARTED, *(event(number, "fail", number, code=6) for number in (2, 3, 4)), replace(DONE, number=5))
     assert retold(expected, "series", told, lambda _first, _one: "why not") == []
     assert retold(expected, "series", [], lambda _first, _one: "why not") == []
 
@@ -212,5 +214,7 @@ def test_as_many_as_must_be_heard_are_none_too_many() -> None:
 def test_who_comes_late_may_take_a_later_start_for_the_first() -> None:
     seen = job(pod(app(6, 1, 2), app(0, 5, 9)))
     assert problems(SUCCESS, seen, heard(STARTED, DONE), []) != []
-    late = replace(SUCCESS, heard=seen_late(Shape("late")).heard)
+    late = replace(SUCCESS, heard=seen_late(Shape("late", injected=False)).heard)
     assert problems(late, seen, heard(STARTED, DONE), []) == []
+    assert seen_late(Shape("told by its sidecar")).heard == SUCCEEDS
+    assert seen_late(Shape("led", injected=False, led=True)).heard == SUCCEEDS

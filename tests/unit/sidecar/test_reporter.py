@@ -357,6 +357,13 @@ def test_a_failure_that_the_kubelet_tells_no_more_is_remembered(
     assert told.message == "attempt 3/3 · app 7"
 
 
+def test_an_end_that_is_not_that_of_the_last_attempt_is_not_taken_for_it(settings: Load, lines: Lines) -> None:
+    first = container("app", running(6), last=ended(6, end=5), restarts=1)
+    views = [pod(one, restart_policy="OnFailure") for one in (first, container("app", running(12), restarts=2))]
+    told = Rig(settings(CRONITOR_BACKOFF_LIMIT="2"), lines).run(*map(seen, views), SIGTERM).sent[-1]
+    assert (told.state, told.status_code) == (State.FAIL, None)
+
+
 def test_a_view_from_before_the_restart_holds_the_journal_in_its_state(rig: Callable[..., Rig]) -> None:
     raw = pod(container("app", ended(0)), init=(own(ended_with(Journal((TOLD_RUN,)))),))
     assert rig().run(seen(raw), SIGTERM).told == ["complete"]

@@ -52,14 +52,15 @@ def test_what_cannot_be_used_is_named(settings: Load, name: str, value: str) -> 
 
 
 def test_what_is_packed_counts_as_if_it_stood_alone(settings: Load) -> None:
-    read = settings(CRONITOR_SETTINGS='{"CRONITOR_MONITOR_KEY":"“ü” $5","CRONITOR_BACKOFF_LIMIT":"3"}')
+    read = settings(CRONITOR_SIDECAR_SETTINGS='{"CRONITOR_MONITOR_KEY":"“ü” $5","CRONITOR_BACKOFF_LIMIT":"3"}')
     assert (read.monitor_key, read.rules.backoff_limit, read.identity.series) == ("“ü” $5", 3, "job-uid")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"CRONITOR_BACKOFF_LIMIT":3}', "null"])
 def test_a_packet_that_cannot_be_read_is_named(settings: Load, text: str) -> None:
-    with pytest.raises(SettingsError, match="CRONITOR_SETTINGS"):
-        settings(CRONITOR_SETTINGS=text)
+    with pytest.raises(SettingsError, match="CRONITOR_SIDECAR_SETTINGS") as raised:
+        settings(CRONITOR_SIDECAR_SETTINGS=text)
+    assert text not in str(raised.value)  # it may hold a proxy's password
 
 
 def test_an_address_of_ip_version_6_is_bracketed(settings: Load) -> None:

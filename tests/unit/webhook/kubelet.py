@@ -29,6 +29,6 @@ def variables(container: Mapping[str, Any], field: Callable[[str], str]) -> dict
 def sidecar_settings(container: Mapping[str, Any], field: Callable[[str], str]) -> dict[str, str]:
     """What our container is told, each under its own name."""
     given = variables(container, field)
-    told: dict[str, str] = json.loads(given.pop("CRONITOR_SETTINGS"))
+    told: dict[str, str] = json.loads(given.pop("CRONITOR_SIDECAR_SETTINGS"))
     assert not told.keys() & given.keys()
     return {**given, **told}
