@@ -112,7 +112,8 @@ class Mutation:
                 request.namespace, metadata["name"], metadata["uid"], options, cluster_name=self._settings.cluster_name
             )
         told = decide.tells(found.job, mark, self._clock())
-        log.info("injected", extra={**_where(request, found), "tells": ",".join(sorted(told)) or "nothing"})
+        if log.isEnabledFor(logging.DEBUG):  # the pod itself shows as much, and each line is copied by the runtime
+            log.debug("injected", extra={**_where(request, found), "tells": ",".join(sorted(told)) or "nothing"})
         return inject.patch(request.pod, found, options, mark, identity, told, room, self._template)
 
     def _skipped(self, request: review.Request, reason: Reason, found: Owners | None = None) -> str:

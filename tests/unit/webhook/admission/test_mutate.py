@@ -520,6 +520,9 @@ def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]
 
 def test_a_line_says_what_was_injected_and_of_which_run(mutation: Mutation, said: pytest.LogCaptureFixture) -> None:
     mutation.answer(sent(review(pod())))
+    assert said.records == []  # the pod itself says as much
+    said.set_level("DEBUG", "webhook.admission.mutate")
+    mutation.answer(sent(review(pod())))
     (record,) = [record for record in said.records if record.message == "injected"]
     fields = record.__dict__
     assert (fields["namespace"], fields["cronjob"], fields["job"]) == ("shop", "backup", "backup-1")
