@@ -28,7 +28,9 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`beginning` None: it cannot be known; `final`: nor will it be, if asked again. `failed`: pods that failed."""
+    """`beginning` None: it cannot be known; `final`: nor will it be, if asked again. `failed`: pods that failed by
+    themselves: of one that is being deleted, as by a suspension, the Job alone knows whether it counts.
+    """
 
     beginning: Beginning | None
     final: bool
@@ -38,8 +40,7 @@ class Found:
 def find(pods: Iterable[dict[str, Any]], own_name: str, rules: Rules) -> Found:
     """From the Job's pods in JSON, this one's among them."""
     others = [pod for pod in pods if pod["metadata"]["name"] != own_name]
-    failed = sum((pod.get("status") or {}).get("phase") == "Failed" for pod in others)
-    return replace(_find(others, rules), failed=failed)
+    return replace(_find(others, rules), failed=sum(map(_has_failed, others)))
 
 
 def _find(others: list[dict[str, Any]], rules: Rules) -> Found:
@@ -78,6 +79,10 @@ def _told_start(pod: dict[str, Any]) -> Entry | None:
             if entry.event.state is State.RUN:
                 return entry
     return None
+
+
+def _has_failed(pod: dict[str, Any]) -> bool:
+    return (pod.get("status") or {}).get("phase") == "Failed" and not pod["metadata"].get("deletionTimestamp")
 
 
 def _is_over(pod: dict[str, Any]) -> bool:

@@ -174,7 +174,7 @@ def included_in_mid_run(play: Play) -> None:
 
 def included_after_the_end(play: Play) -> None:
     """What had ended is not told; what comes then is."""
-    play.ended()
+    play.ended_long_ago()
     play.annotate(include="true")
     play.again()
 
@@ -187,7 +187,7 @@ def labelled_in_mid_run(play: Play) -> None:
 
 
 def labelled_after_the_end(play: Play) -> None:
-    play.ended()
+    play.ended_long_ago()
     play.label(True)
     play.provisioned()
     play.again()

@@ -1,6 +1,7 @@
 """One shape as it runs on the cluster: its CronJob, its Jobs, and the words in which things are done to them."""
 
 import re
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,11 +14,13 @@ from tests.e2e.scenarios.truth import JobSeen, job_seen
 from tests.e2e.world import Json, eventually, outcome
 from webhook import run_mark
 from webhook.clients.kube import JSON_PATCH
-from webhook.workloads import INSTANTIATE, true_condition
+from webhook.workloads import INSTANTIATE, finished_at, true_condition
 
 INJECTION_LABEL = f"{PREFIX}injection"
 CLOSED_SECONDS = 60.0
 """Between the last event and the mark that says so: another leader may have to come first."""
+LONGEST_LAG_SECONDS = 10.0
+"""How far one watch of a busy controller may be behind another."""
 
 
 @dataclass(slots=True)
@@ -156,6 +159,12 @@ class Play(Scene):
         """The Job has ended, whatever is heard of it."""
         what = f"the end of {self.shape.name}"
         self.watcher.wait_for(lambda: outcome(self.watcher.job(self.job)), what, PATIENCE_SECONDS)
+
+    def ended_long_ago(self) -> None:
+        """So long that no watch is so far behind as not to tell it before what is done next."""
+        self.ended()
+        finished = finished_at(self.watcher.job(self.job)) or 0.0
+        self.eventually(lambda: time.time() > finished + LONGEST_LAG_SECONDS, "an end long past")
 
     def warned(self, reason: str) -> None:
         """There is an Event with this reason on the CronJob."""
