@@ -105,9 +105,12 @@ def _environment(
         "CRONITOR_POD_NAME": "metadata.name",
         "CRONITOR_NODE_NAME": "spec.nodeName",
     }
-    said = {name: str(value) for name, value in known.items() if value not in (None, "")}
-    packed = {name: text for name, text in said.items() if TAKEN_FOR_GRANTED.get(name) != text}
-    text = json.dumps(packed, separators=(",", ":"), ensure_ascii=False)
+    said = {
+        name: text
+        for name, value in known.items()
+        if value not in (None, "") and TAKEN_FOR_GRANTED.get(name) != (text := str(value))
+    }
+    text = json.dumps(said, separators=(",", ":"), ensure_ascii=False)
     return [
         # The kubelet expands `$(NAME)` and makes `$` of every `$$`.
         {"name": PACKED, "value": text.replace("$", "$$")},

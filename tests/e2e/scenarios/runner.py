@@ -78,7 +78,7 @@ class Runner:
         results = self._results(map(seen_late, shapes), namespace)
         led = [one for one in results if one.play.shape.led]
         patient = [one for one in results if one.play.shape.patient]
-        steady = [one for one in results if one not in led and one not in patient]
+        steady = [one for one in results if not (one.play.shape.led or one.play.shape.patient)]
         self._going = {one.play.shape.name for one in steady}
         with killer.at_work(lambda: bool(self._going)):
             self._each(steady, _from_begin_to_end)
