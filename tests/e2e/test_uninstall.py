@@ -8,7 +8,7 @@ import pytest
 
 from tests import installation
 from tests.cronitor.stand_in import StandIn
-from tests.e2e.conftest import API_KEY, NAMESPACE_KEY, TELEMETRY_KEY
+from tests.e2e.conftest import API_KEY, NAMESPACE_KEY, TELEMETRY_KEY, flush_old_replicas
 from tests.e2e.logs import LogKeeper
 from tests.e2e.world import World, cron_job, eventually, is_injected
 from webhook.controller.plan import secret_text
@@ -39,6 +39,8 @@ def test_an_upgrade_changes_no_certificate_and_breaks_no_injection(
     job = world.run_now(world.create(cron_job("after-upgrade"), namespace))
     assert is_injected(world.pod_of(job))
     assert cronitor.wait_for(job["metadata"]["uid"], 120).states == ["run", "complete"]
+    flush_old_replicas(world)
+    assert is_injected(world.pod_of(world.run_now(world.create(cron_job("logged-in-debug"), namespace))))
 
 
 @pytest.mark.skipif(os.environ.get("CLUSTER") == "current", reason="log files are read on our own node only")
