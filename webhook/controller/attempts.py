@@ -229,6 +229,14 @@ def remembering(before: Json, now: Json) -> dict[str, Any]:
     return {**now, "metadata": _remembering_deletion(before["metadata"], now["metadata"]), "status": status}
 
 
+def hangs(pod: Json) -> bool:
+    """Whether any container of the pod waits on what does not heal."""
+    return any(
+        ((one.get("state") or {}).get("waiting") or {}).get("reason") in STUCK_REASONS
+        for one in _statuses(pod.get("status") or {})
+    )
+
+
 def _remembering_deletion(before: Json, now: Json) -> Json:
     asked, asked_anew = _deletion_asked(before), _deletion_asked(now)
     if asked is None or asked_anew is None or asked_anew <= asked:

@@ -12,7 +12,7 @@ from typing import Any
 
 from webhook import run_mark, workloads
 from webhook.clients.informer import GONE, VANISHED, Informer, essence
-from webhook.controller import attempts, stuck
+from webhook.controller import attempts
 from webhook.controller.attempts import Attempt, parse
 from webhook.controller.queue import Key
 from webhook.controller.verdicts import Seen
@@ -30,7 +30,7 @@ class Entry:
     """One Job, and its pods with the time at which they were seen to be gone.
 
     `opened` is its mark as long as the Job itself does not have it; `acknowledged` what Cronitor took, `claimed` what
-    this replica itself has decided to tell.
+    this replica itself has decided to tell; `waiting_since` since when each pod's start is seen to hang.
     """
 
     job: Json | None = None
@@ -116,7 +116,6 @@ class RunBook:
                 return None
             by_age = sorted(self._attempts(entry, chosen), key=lambda found: found[0])
             found = tuple(attempt for _, attempt in by_age)
-            self._note_waiting(entry, found)
             since, refusal = dict(entry.waiting_since), self._why_refused(uid)
             job, decided = self._newest(entry.job), entry.decided_seen_at
             return Seen(job, found, entry.gone_at, entry.vanished, since, refusal, decided)
@@ -166,11 +165,6 @@ class RunBook:
             order = (str(pod["metadata"].get("creationTimestamp")), pod["metadata"]["name"])
             yield order, parse(pod, gone_at=gone_at, chosen=chosen, ignored=self._ignored)
 
-    def _note_waiting(self, entry: Entry, found: tuple[Attempt, ...]) -> None:
-        now = self._clock()
-        hanging = {one.uid for one in found if not one.is_over and stuck.stuck_container(one)}
-        entry.waiting_since = {uid: entry.waiting_since.get(uid, now) for uid in hanging}
-
     def _job_changed(self, kind: str, job: Json) -> None:
         metadata = job["metadata"]
         uid, name = metadata["uid"], (metadata["namespace"], metadata["name"])
@@ -209,6 +203,10 @@ class RunBook:
                 known = entry.pods.get(uid)
                 pod = attempts.remembering(known[0], pod) if known else pod
                 entry.pods[uid] = (pod, self._clock() if kind in GONE else None)
+            if kind not in GONE and attempts.hangs(pod):
+                entry.waiting_since.setdefault(uid, self._clock())
+            else:
+                entry.waiting_since.pop(uid, None)
             if entry.job is None and not entry.pods:
                 del self._entries[job]
 

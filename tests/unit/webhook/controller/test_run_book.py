@@ -328,14 +328,15 @@ def test_since_when_a_container_waits_is_remembered_until_it_does_not(scene: Sce
         return dict(found.waiting_since)
 
     scene.pod(container("app", waits("ErrImagePull")), phase="Pending")
-    assert waiting_since() == {"uid-p1": T + 100}
-    scene.now += 30
+    scene.now += 30  # nobody asks before: a replica that does not lead sees it all the same
     scene.pod(container("app", waits("ImagePullBackOff")), phase="Pending")
     assert waiting_since() == {"uid-p1": T + 100}
     scene.pod(container("app", runs(130)))
     assert waiting_since() == {}
     scene.pod(container("app", waits("CreateContainerError")))
     assert waiting_since() == {"uid-p1": T + 130}
+    scene.pod(container("app", waits("CreateContainerError")), kind="DELETED")
+    assert waiting_since() == {}
 
 
 def test_a_pod_that_is_orphaned_is_still_its_runs(scene: Scene) -> None:
