@@ -208,7 +208,7 @@ def parse(pod: Json, *, gone_at: float | None, chosen: frozenset[str], ignored: 
         sidecar_runs=injected and not over and not ((own.get("state") or {}).get("terminated") and deleted_at),
         sidecar_waits=injected and bool((own.get("state") or {}).get("waiting")),
         report=journal.of_pod(pod) or Report(),
-        restarts=sum(int(found.get("restartCount") or 0) for found in _statuses(status)),
+        restarts=sum(_restarts(found) for found in _statuses(status)),
         deleted_at=_deletion_asked(metadata),
         grace_ends_at=deleted_at,
         taken_away=_taken_away(status, disrupted),
@@ -253,10 +253,19 @@ def _deletion_asked(metadata: Json) -> float | None:
 def _remembering(before: Json, now: Json) -> Json:
     if (now.get("lastState") or {}).get("terminated"):
         return now
-    restarted = (now.get("restartCount") or 0) > (before.get("restartCount") or 0)
-    earlier = (before.get("state") or {}).get("terminated") if restarted else None
-    earlier = earlier or (before.get("lastState") or {}).get("terminated")
+    states = {_restarts(before): before.get("state"), _number_of_last(before): before.get("lastState")}
+    earlier = (states.get(_number_of_last(now)) or {}).get("terminated")
     return {**now, "lastState": {"terminated": earlier}} if earlier else now
+
+
+def _restarts(status: Json) -> int:
+    return int(status.get("restartCount") or 0)
+
+
+def _number_of_last(status: Json) -> int:
+    """Of a container's runs, counted from 0, the one whose end is its last state; -1 for none."""
+    state = status.get("state") or {}
+    return _restarts(status) - bool(state.get("running") or state.get("terminated"))
 
 
 def _is_up(status: Json) -> bool:
@@ -295,7 +304,7 @@ def _container(name: str, status: Json, *, is_init: bool) -> Container:
         running_since=_real(running.get("startedAt")) if running else None,
         waiting=str(waiting.get("reason") or ""),
         waiting_message=str(waiting.get("message") or ""),
-        restarts=int(status.get("restartCount") or 0),
+        restarts=_restarts(status),
     )
 
 

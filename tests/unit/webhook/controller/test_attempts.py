@@ -267,6 +267,9 @@ def last_of(before: Json, now: Json) -> int | None:
         (container("app", ended(5, 50)), container("app", ended(5, 50)), None),
         (container("app", runs(60), last=ended(5, 50), restarts=1),
          container("app", ended(0), last=ended(6, 70), restarts=2), 6),
+        (container("app", ended(5, 50)), container("app", waits("CrashLoopBackOff")), 5),
+        (container("app", runs(60), last=ended(5, 50), restarts=1), container("app", runs(90), restarts=2), None),
+        (container("app", ended(5, 50)), container("app", runs(90), restarts=2), None),
     ],
 )  # fmt: skip
 def test_an_earlier_end_is_remembered(before: Json, now: Json, expected: int | None) -> None:
