@@ -8,6 +8,7 @@ that applies ends the observation, but for the first, which lets the others go o
 |---|---|---|---|
 | WAITING | a watched container has started | `run` with its `startedAt`, if that is ours to tell | RUNNING |
 | TOLD, LEFT | anything | nothing | same |
+| WAITING | being deleted, no stuck start was told | nothing: the controller may have told one | LEFT |
 | WAITING, RUNNING | being deleted, now past the Job's deadline | `fail` DeadlineExceeded, no code | TOLD |
 | WAITING, RUNNING | being deleted, not past a deadline | nothing | LEFT |
 | WAITING, RUNNING | `Ready` is false for `PodFailed`, the attempt has not failed by itself | nothing | LEFT |
@@ -182,6 +183,8 @@ def _killed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: f
         deadline = _job_deadline(pod, rules)
         if deadline is None or now < deadline:
             return _leave(progress, "the pod is being deleted")
+        if progress.phase is Phase.WAITING and not progress.stuck_told:
+            return _leave(progress, "nothing has started: the controller may have told so")
         stamp = pod.deletion_requested_at
         message = cut(f"DeadlineExceeded · {_told(pod, watched, rules)}")
         return _fail(progress, stamp, message, None, pod, rules)

@@ -30,6 +30,7 @@ _JOB_SPEC = (
     "podFailurePolicy",
     "suspend",
     "ttlSecondsAfterFinished",
+    "managedBy",
 )
 _JOB_STATUS = (
     "active",
@@ -41,6 +42,7 @@ _JOB_STATUS = (
     "conditions",
     "uncountedTerminatedPods",
 )
+JOB_CONTROLLER = "kubernetes.io/job-controller"
 _TERMINAL = ("Complete", "Failed")
 _PRECEDING = ("SuccessCriteriaMet", "FailureTarget")
 _POD_CONDITIONS = frozenset({"PodScheduled", "DisruptionTarget"})
@@ -151,6 +153,12 @@ def is_suspended(job: Json) -> bool:
     return bool(job["spec"].get("suspend"))
 
 
+def is_managed_elsewhere(job: Json) -> bool:
+    """Whether another controller runs the Job, and in another cluster perhaps: then no pod of it is to be seen here
+    (KEP-4368, `spec.managedBy`)."""
+    return bool(job["spec"].get("managedBy", JOB_CONTROLLER) != JOB_CONTROLLER)
+
+
 def is_manual(job: Json) -> bool:
     return (job["metadata"].get("annotations") or {}).get(INSTANTIATE) == "manual"
 
@@ -192,7 +200,10 @@ def trim_pod(pod: JsonObject) -> JsonObject:
         "spec": {
             **_pick(spec, ("nodeName", "restartPolicy")),
             "initContainers": init,
-            "containers": [_pick(container, ("name",)) for container in spec.get("containers") or ()],
+            "containers": [
+                _pick(container, ("name", "restartPolicy", "restartPolicyRules"))
+                for container in spec.get("containers") or ()
+            ],
         },
         "status": {**_pick(status, ("phase", "reason", "startTime")), "conditions": conditions, **containers},
     }

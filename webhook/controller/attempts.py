@@ -38,6 +38,8 @@ TAKEN_AWAY = frozenset({"Evicted", "DeadlineExceeded", "NodeLost", "Preempting",
 """Reasons of a pod's status that say that the attempt did not end by itself (kubelet: eviction, node shutdown,
 active_deadline.go; node lifecycle controller)."""
 
+GATED = "SchedulingGated"
+
 IMPLIED_REASONS = frozenset({"", "Completed", "Error"})
 """Reasons of a container's end that say no more than the exit code beside them."""
 
@@ -54,7 +56,10 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container that is neither ours nor a native sidecar; `end` is its present state, `last` the one before."""
+    """A container that is neither ours nor a native sidecar; `end` is its present state, `last` the one before.
+
+    `restarts_in_place`: whether it has rules of its own on that (KEP-5307), so that no end of it is certainly final.
+    """
 
     name: str
     is_init: bool
@@ -64,6 +69,7 @@ class Container:
     waiting: str = ""
     waiting_message: str = ""
     restarts: int = 0
+    restarts_in_place: bool = False
 
     @property
     def starts(self) -> list[float]:
@@ -109,8 +115,8 @@ class Attempt:
 
     @property
     def has_started(self) -> bool:
-        """Whether any container has, of whatever kind."""
-        return any(container.starts for container in (*self.native, *self.containers))
+        """Whether any container has but native sidecars, which may keep all others waiting."""
+        return any(container.starts for container in self.containers)
 
     @property
     def has_ended(self) -> bool:
@@ -126,6 +132,18 @@ class Attempt:
         """Whether every watched container has ended with 0 by itself."""
         ends = [self._before_deletion(container.end) for container in self.watched]
         return bool(ends) and all(end is not None and end.code == 0 for end in ends)
+
+    @property
+    def has_failed_beside_others(self) -> bool:
+        """Whether it has failed by itself while what does not count goes on, perhaps for ever."""
+        return (
+            self.restart_policy == "Never"
+            and not self.is_over
+            and self.deleted_at is None
+            and self.is_selective
+            and all(container.end is not None and not container.restarts_in_place for container in self.watched)
+            and self.own_failure() is not None
+        )
 
     @property
     def is_selective(self) -> bool:
@@ -166,12 +184,18 @@ class Attempt:
         """The failure of the container that failed first, if the attempt ended by itself."""
         counting = [c for c in self.containers if c.is_init or c in self.watched]
         if self.restart_policy == "OnFailure":
-            ends = [end for c in counting for end in (self._before_deletion(c.end), c.last) if end and end.code]
+            present = [] if self.was_failed_by_kubelet else [self._before_deletion(c.end) for c in counting]
+            ends = [end for end in (*present, *(c.last for c in counting)) if end and end.code]
             return max(ends, key=lambda end: end.at or 0.0, default=None)
         if self.taken_away:
             return None
         ends = [end for c in counting if (end := self._before_deletion(c.end)) and end.code]
         return min(ends, key=lambda end: float("inf") if end.at is None else end.at, default=None)
+
+    @property
+    def was_failed_by_kubelet(self) -> bool:
+        """Whether the kubelet ended it as a whole: by its deadline, by a node that is short or shuts down."""
+        return bool(self.taken_away) and self.phase == "Failed" and self.deleted_at is None
 
     def _before_deletion(self, end: End | None) -> End | None:
         """What a container came to by itself: its end after the pod's deletion was asked for is not that."""
@@ -185,7 +209,6 @@ def parse(pod: Json, *, gone_at: float | None, chosen: frozenset[str], ignored: 
     metadata, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
     containers, native = _containers(spec, status)
     scheduled = _condition(status, "PodScheduled")
-    is_unschedulable = scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
     disrupted = _condition(status, "DisruptionTarget")
     own = _own_status(status)
     words = str((metadata.get("annotations") or {}).get(TELLS_ANNOTATION)).split(",")
@@ -212,7 +235,7 @@ def parse(pod: Json, *, gone_at: float | None, chosen: frozenset[str], ignored: 
         deleted_at=_deletion_asked(metadata),
         grace_ends_at=deleted_at,
         taken_away=_taken_away(status, disrupted),
-        unschedulable_since=workloads.epoch(scheduled.get("lastTransitionTime")) if is_unschedulable else None,
+        unschedulable_since=_without_node_since(pod, scheduled),
         unschedulable_message=str(scheduled.get("message") or ""),
         scheduled_since=workloads.epoch(scheduled.get("lastTransitionTime")) if _holds(scheduled) else None,
     )
@@ -268,6 +291,20 @@ def _number_of_last(status: Json) -> int:
     return _restarts(status) - bool(state.get("running") or state.get("terminated"))
 
 
+def _without_node_since(pod: Json, scheduled: Json) -> float | None:
+    """Since when it waits for a node, by itself: one that is gated waits for somebody to let it go.
+
+    The scheduler gives the reason `Unschedulable`, or `SchedulerError` (a volume that is not bound, say); where
+    `schedulerName` names none that runs, nobody gives any.
+    """
+    if not scheduled:
+        has_node = (pod.get("spec") or {}).get("nodeName")
+        return None if has_node else workloads.epoch(pod["metadata"].get("creationTimestamp"))
+    if _holds(scheduled) or scheduled.get("reason") == GATED:
+        return None
+    return workloads.epoch(scheduled.get("lastTransitionTime"))
+
+
 def _is_up(status: Json) -> bool:
     return bool((status.get("state") or {}).get("running"))
 
@@ -289,11 +326,12 @@ def _containers(spec: Json, status: Json) -> tuple[tuple[Container, ...], tuple[
         for container in spec.get(spec_key) or ():
             name, is_init = container.get("name", ""), spec_key == "initContainers"
             kept = native if is_init and container.get("restartPolicy") == "Always" else counting
-            kept.append(_container(name, statuses.get(name) or {}, is_init=is_init))
+            in_place = kept is counting and bool(container.get("restartPolicy") or container.get("restartPolicyRules"))
+            kept.append(_container(name, statuses.get(name) or {}, is_init=is_init, restarts_in_place=in_place))
     return tuple(counting), tuple(native)
 
 
-def _container(name: str, status: Json, *, is_init: bool) -> Container:
+def _container(name: str, status: Json, *, is_init: bool, restarts_in_place: bool) -> Container:
     state = status.get("state") or {}
     running, waiting = state.get("running"), state.get("waiting") or {}
     return Container(
@@ -305,6 +343,7 @@ def _container(name: str, status: Json, *, is_init: bool) -> Container:
         waiting=str(waiting.get("reason") or ""),
         waiting_message=str(waiting.get("message") or ""),
         restarts=_restarts(status),
+        restarts_in_place=restarts_in_place,
     )
 
 

@@ -28,18 +28,22 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Hanging:
-    """What hangs, Kubernetes' own words on it, and when (Unix seconds) it counts as stuck."""
+    """What hangs, Kubernetes' own words on it, and when (Unix seconds) it counts as stuck.
+
+    `code` is the exit code of an attempt that no other follows.
+    """
 
     what: str
     detail: str
     due: float
+    code: int | None = None
 
 
 def find(
     job: Json, attempts: Sequence[Attempt], waiting_since: Mapping[str, float], refusal: str, thresholds: Thresholds
 ) -> Hanging | None:
     """The start of a Job that goes on which hangs now; of a crowd only while none of its pods has started."""
-    if workloads.is_suspended(job) or job["spec"].get("parallelism") == 0:
+    if workloads.is_suspended(job) or job["spec"].get("parallelism") == 0 or workloads.is_managed_elsewhere(job):
         return None
     if workloads.is_crowd(job) and any(one.starts for one in attempts):
         return None
@@ -52,8 +56,15 @@ def find(
         if waiting and (since := waiting_since.get(attempt.uid)) is not None:
             what = f"{waiting.name} {waiting.waiting}"
             return Hanging(what, waiting.waiting_message, since + thresholds.waiting)
-        if attempt.scheduled_since is not None and not attempt.has_started:
-            return Hanging("pod not started", NOTHING_STARTED, attempt.scheduled_since + thresholds.unscheduled)
+        if (
+            attempt.scheduled_since is not None
+            and not attempt.has_started
+            and not _waits_on_what_does_not_heal(attempt)
+        ):
+            detail = _blocking_sidecar(attempt) or NOTHING_STARTED
+            return Hanging("pod not started", detail, attempt.scheduled_since + thresholds.unscheduled)
+        if attempt.has_failed_beside_others and (since := attempt.finished_at) is not None:
+            return _not_retried(attempt, since + thresholds.unscheduled)
     return None if alive else _not_made(job, attempts, refusal, thresholds)
 
 
@@ -66,6 +77,27 @@ def stuck_container(attempt: Attempt) -> Container | None:
     return next((c for c in blocking if c.waiting in STUCK_REASONS), None)
 
 
+def _waits_on_what_does_not_heal(attempt: Attempt) -> bool:
+    return any(one.waiting in STUCK_REASONS for one in (*attempt.native, *attempt.containers))
+
+
+def _blocking_sidecar(attempt: Attempt) -> str:
+    """A native sidecar that has not come up, so that nothing after it starts; '' for none that can be named."""
+    return next((f"{one.name} {one.waiting}" for one in attempt.native if one.waiting and one.restarts), "")
+
+
+def _not_retried(attempt: Attempt, due: float) -> Hanging:
+    """The Job controller makes the next pod once this one has ended, which it does not while any container runs."""
+    failure = attempt.own_failure()
+    going = [one.name for one in attempt.containers if one not in attempt.watched and one.running_since is not None]
+    return Hanging(
+        " · ".join(attempt.standing_failed),
+        f"no retry while {', '.join(going) or 'another container'} runs",
+        due,
+        failure.code if failure else None,
+    )
+
+
 def _not_made(job: Json, attempts: Sequence[Attempt], refusal: str, thresholds: Thresholds) -> Hanging | None:
     """The next pod should be there, once the Job controller has waited as long as it does after failures."""
     if any(one.phase == "Succeeded" for one in attempts):
@@ -73,11 +105,12 @@ def _not_made(job: Json, attempts: Sequence[Attempt], refusal: str, thresholds: 
     ends = [end for one in attempts for end in (one.finished_at, one.deleted_at, one.gone_at)]
     began = [workloads.epoch((job.get("status") or {}).get("startTime")), *ends]
     since = max((moment for moment in began if moment is not None), default=None)
-    due = None if since is None else since + _backoff(job) + thresholds.unscheduled
+    due = None if since is None else since + _backoff(job, attempts) + thresholds.unscheduled
     return None if due is None else Hanging("no pod could be created", refusal, due)
 
 
-def _backoff(job: Json) -> float:
-    """What the Job controller waits before the next pod: doubled by every failed one."""
-    failed = workloads.failed_pods(job)
+def _backoff(job: Json, attempts: Sequence[Attempt]) -> float:
+    """What the Job controller waits before the next pod: doubled by every failed one, those included that a
+    podFailurePolicy ignores (backoff_utils.go, `newBackoffRecord`)."""
+    failed = max(workloads.failed_pods(job), sum(one.phase == "Failed" for one in attempts))
     return min(FIRST_BACKOFF_SECONDS * 2.0 ** min(failed - 1, 30), LONGEST_BACKOFF_SECONDS) if failed else 0.0

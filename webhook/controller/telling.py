@@ -36,7 +36,7 @@ def complete(job: Json, attempts: Sequence[Attempt], start: float | None, at: fl
     stamp = _last_end(succeeded, at, start)
     last = succeeded[-1] if succeeded else None
     # A pod may have failed by what does not count: it is no failed attempt before itself.
-    itself = last is not None and last.phase == "Failed" and not _restarts_in_place(last)
+    itself = last is not None and _failed_as_a_pod(last)
     failed = max(_errors(job, last) - itself, 0)
     return Event(
         State.COMPLETE,
@@ -55,7 +55,7 @@ def fail(job: Json, attempts: Sequence[Attempt], start: float | None, at: float,
     code = _exit(attempts) if reason in BY_AN_EXIT else None
     shown = code[0] if code and workloads.is_crowd(job) else (attempts[-1] if attempts else None)
     stamp = _last_end(attempts if workloads.is_crowd(job) else attempts[-1:], at, start)
-    if code and _restarts_in_place(shown) and code[1].at is not None:
+    if code and shown and _restarts_in_place(shown) and not shown.was_failed_by_kubelet and code[1].at is not None:
         stamp = max(code[1].at, start or 0.0)  # what ran on until the pod was deleted did not decide it
     failed = max(_failed_before(job, shown) - (not _restarts_in_place(shown)), 0)
     taken_away = shown.taken_away if shown else ""
@@ -109,11 +109,12 @@ def attempt(
     )
 
 
-def stuck(job: Json, last: Attempt | None, now: float, what: str, detail: str) -> Event:
-    """A start that does not come: `what` hangs, and Kubernetes' words on it."""
+def stuck(job: Json, last: Attempt | None, now: float, what: str, detail: str, code: int | None = None) -> Event:
+    """A start that does not come: `what` hangs, and Kubernetes' words on it. `code`: of the attempt before it."""
     words = f": {detail[:DETAIL_LIMIT]}" if detail else ""
     head = _head(job, last, _failed_before(job, last))
-    return Event(State.FAIL, now, f"{head} · {what}{words}", stuck=True, host=last.node if last else "")
+    message = f"{head} · {what}{words}"[:MESSAGE_LIMIT]
+    return Event(State.FAIL, now, message, status_code=code, stuck=True, host=last.node if last else "")
 
 
 def _exit(attempts: Sequence[Attempt]) -> tuple[Attempt, End] | None:
@@ -128,23 +129,33 @@ def _restarts_in_place(attempt: Attempt | None) -> bool:
     return attempt is not None and attempt.restart_policy == "OnFailure"
 
 
+def _failed_as_a_pod(attempt: Attempt) -> bool:
+    return attempt.phase == "Failed" and (attempt.was_failed_by_kubelet or not _restarts_in_place(attempt))
+
+
 def _failed_before(job: Json, attempt: Attempt | None) -> int:
-    """Failed pods, or under `OnFailure` restarts."""
-    if attempt is not None and _restarts_in_place(attempt):
-        return attempt.restarts
-    return workloads.failed_pods(job)
+    """Failed pods; under `OnFailure` restarts, and the other pods that have failed."""
+    failed = workloads.failed_pods(job)
+    if attempt is None or not _restarts_in_place(attempt):
+        return failed
+    itself = attempt.phase != "Succeeded" and (attempt.is_over or attempt.deleted_at is not None)
+    return attempt.restarts + max(failed - itself, 0)
 
 
 def _failed_before_deletion(job: Json, attempts: Sequence[Attempt]) -> int:
     """The same without the last pod itself: of a Job that goes after its pods it may count as failed by then."""
-    failed = _failed_before(job, attempts[-1] if attempts else None)
+    failed = workloads.failed_pods(job)
     lost = [one for one in attempts if one.phase == "Failed" or one.deleted_at is not None]
-    itself = bool(lost) and lost[-1] is attempts[-1] and not _restarts_in_place(attempts[-1])
-    return failed - (itself and failed >= len(lost))
+    itself = bool(lost) and lost[-1] is attempts[-1]
+    restarts = attempts[-1].restarts if attempts and _restarts_in_place(attempts[-1]) else 0
+    return restarts + failed - (itself and failed >= len(lost))
 
 
 def _errors(job: Json, attempt: Attempt | None) -> int:
-    return workloads.failed_pods(job) if workloads.is_crowd(job) else _failed_before(job, attempt)
+    if workloads.is_crowd(job):
+        return workloads.failed_pods(job)
+    itself = attempt is not None and _restarts_in_place(attempt) and _failed_as_a_pod(attempt)
+    return _failed_before(job, attempt) + itself
 
 
 def _succeeded(job: Json) -> int | None:

@@ -248,13 +248,15 @@ def _unfinished(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision
     done = _done_beside_others(mark, seen)
     if done and "complete" not in (done.tells or ()) and done.deleted_at is None:
         return Decision(_complete_by(done, mark, seen, now))
+    if failed := _failed_beside_others(mark, seen):
+        return Decision(mark.owing(telling.fail(*failed, mark.start, now, "")))
     hanging = stuck.find(seen.job, seen.attempts, seen.waiting_since, seen.refusal, rules.thresholds)
     if hanging is None or mark.stuck:
         return Decision(mark)
     if now < hanging.due:
         return Decision(mark, hanging.due - now)
     last = seen.attempts[-1] if seen.attempts else None
-    return Decision(mark.owing(telling.stuck(seen.job, last, now, hanging.what, hanging.detail)))
+    return Decision(mark.owing(telling.stuck(seen.job, last, now, hanging.what, hanging.detail, hanging.code)))
 
 
 def _done_beside_others(mark: RunMark, seen: Seen) -> Attempt | None:
@@ -262,6 +264,19 @@ def _done_beside_others(mark: RunMark, seen: Seen) -> Attempt | None:
     if mark.start is None or workloads.is_crowd(seen.job):
         return None
     return next((one for one in seen.attempts if one.is_selective and one.has_done_its_part), None)
+
+
+def _failed_beside_others(mark: RunMark, seen: Seen) -> tuple[Json, tuple[Attempt, ...]] | None:
+    """The Job as if it had counted the failure of its last pod, and its pods; None unless that failure is final, nobody
+    else tells it, and what does not count may go on for ever."""
+    last = seen.attempts[-1] if seen.attempts else None
+    if last is None or mark.stuck or not last.has_failed_beside_others or workloads.is_crowd(seen.job):
+        return None
+    failed, limit = workloads.failed_pods(seen.job), seen.job["spec"].get("backoffLimit", telling.DEFAULT_BACKOFF_LIMIT)
+    if "fail" in (last.tells or ()) or failed < limit or seen.job["spec"].get("podFailurePolicy"):
+        return None
+    status = {**(seen.job.get("status") or {}), "failed": failed + 1, "uncountedTerminatedPods": {}}
+    return {**seen.job, "status": status}, seen.attempts
 
 
 def _complete_by(attempt: Attempt, mark: RunMark, seen: Seen, at: float) -> RunMark:
@@ -272,6 +287,8 @@ def _with_verdict(mark: RunMark, seen: Seen, outcome: Outcome, rules: Rules) -> 
     match outcome.state, mark.verdict:
         case ("complete", ""):
             mark = _with_run_at_last(mark, seen)
+            return mark.owing(telling.complete(seen.job, seen.attempts, mark.start, outcome.at))
+        case ("complete", "fail") if not mark.selective:  # it was given more retries, or time, after its pod was made
             return mark.owing(telling.complete(seen.job, seen.attempts, mark.start, outcome.at))
         case ("fail", "complete") if not mark.selective:
             return mark.owing(telling.fail(seen.job, seen.attempts, mark.start, outcome.at, outcome.reason))
@@ -295,6 +312,6 @@ def _with_run_at_last(mark: RunMark, seen: Seen) -> RunMark:
     Where no pod of it has been seen it ran while we were away: then only the verdict is told, perhaps again.
     """
     start = mark.start or workloads.epoch((seen.job.get("status") or {}).get("startTime"))
-    if mark.run or start is None or not seen.attempts:
+    if mark.run or start is None or not (seen.attempts or workloads.is_managed_elsewhere(seen.job)):
         return mark
     return replace(mark, start=start).owing(telling.run(start, seen.job, seen.attempts))

@@ -2,7 +2,20 @@
 
 from tests.e2e.faults.rows import waits
 from tests.e2e.scenarios import acts
-from tests.e2e.scenarios.shapes import IGNORED, ONCE, PREFIX, RUN, SUCCEEDS, Later, Shape, completes, fails, with_twins
+from tests.e2e.scenarios.shapes import (
+    IGNORED,
+    ONCE,
+    PREFIX,
+    RUN,
+    SHORT_GRACE,
+    SUCCEEDS,
+    Later,
+    Shape,
+    When,
+    completes,
+    fails,
+    with_twins,
+)
 from tests.e2e.world import container
 
 APP_ALONE = {f"{PREFIX}containers": "app"}
@@ -21,7 +34,15 @@ COUNTING = with_twins((
           (container(), container("helper", "sleep 4; exit 1")), job=ONCE, annotations=APP_ALONE, watched=("app",),
           ends="Failed"),
     Shape("endless-proxy", SUCCEEDS, (container(), container(IGNORED, "sleep 999")), acts.complete_then_deleted,
-          pod={"terminationGracePeriodSeconds": 1}, ends="gone"),
+          pod=SHORT_GRACE, ends="gone"),
+    Shape("endless-proxy-and-no-retries", (RUN, fails(3, "attempt 1/1 · app 3")),
+          (container(script="exit 3"), container(IGNORED, "sleep 999")), acts.deleted_once_stuck, job=ONCE,
+          pod=SHORT_GRACE, ends="gone"),
+    # The next pod would come once this one has ended.
+    Shape("endless-proxy-and-retries",
+          (RUN, fails(3, f"attempt 1/7 · app 3: no retry while {IGNORED} runs", When.UNSCHEDULED)),
+          (container(script="exit 3"), container(IGNORED, "sleep 999")), acts.deleted_once_stuck, pod=SHORT_GRACE,
+          ends="gone"),
 ))  # fmt: skip
 
 LEFT_OUT = (

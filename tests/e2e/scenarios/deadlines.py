@@ -30,6 +30,9 @@ DEADLINES = with_twins((
     # No attempt ended by itself: neither has a code.
     Shape("pod-deadline", (RUN, fails(None, "attempt 1/1 · app 137 · DeadlineExceeded")),
           (container(script="sleep 99"),), job=ONCE, pod=POD, ends="Failed", injected=False),
+    Shape("pod-deadline-on-failure", (RUN, fails(None, "attempt 1/1 · app 137 · DeadlineExceeded")),
+          (container(script="sleep 99"),), job=ONCE, pod={**POD, "restartPolicy": "OnFailure"}, ends="Failed",
+          injected=False),
     Shape("pod-deadline-and-exits-0", (RUN, fails(None, luck(r"attempt 1/1 · app (0|137) · DeadlineExceeded"))),
           (container(script=leaves_with(0)),), job=ONCE, pod={**POD, "terminationGracePeriodSeconds": 5}, ends="Failed",
           injected=False),

@@ -76,6 +76,9 @@ IN_PLACE = with_twins((
     Shape("on-failure-then-succeeds", (RUN, completes("attempt 2/7 · app 0")), (in_place(1, 6, "sleep 1"),), pod=EMPTY),
     Shape("on-failure-init-then-succeeds", (RUN, completes("attempt 2/7 · setup 0 · app 0")),
           pod={**EMPTY, "initContainers": [in_place(1, 6, "exit 0", "setup")]}),
+    # The pod has failed, though it never does so by an exit: the next one is the second attempt.
+    Shape("on-failure-evicted", (RUN, completes("attempt 2/7 · app 0")), (waits(),), acts.evicted_then_second_pod_ends,
+          pod={"restartPolicy": "OnFailure"}),
     # At the limit the Job controller deletes the pod, whatever its last attempt is at.
     Shape("on-failure-exhausted", (RUN, fails(7, "attempt 3/3 · app 7", When.FAILURE)),
           (in_place(2, 7, "sleep 60"),), job={"backoffLimit": 2}, pod=EMPTY, ends="Failed"),

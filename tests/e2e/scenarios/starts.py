@@ -3,8 +3,8 @@
 from tests.e2e.faults.rows import waits
 from tests.e2e.scenarios import acts
 from tests.e2e.scenarios.acts import SECRET
-from tests.e2e.scenarios.shapes import SUCCEEDS, Shape, When, stuck, with_twins
-from tests.e2e.world import container
+from tests.e2e.scenarios.shapes import SHORT_GRACE, SUCCEEDS, Shape, When, stuck, with_twins
+from tests.e2e.world import Json, container
 
 MISSING = "127.0.0.1:1/missing:1"
 """Nobody listens there, so that the registry fails at once."""
@@ -12,6 +12,13 @@ NOT_PULLED = stuck(r"attempt 1/7 · app (ErrImagePull|ImagePullBackOff): .+")
 
 
 NO_SECRET = stuck(f'attempt 1/7 · app CreateContainerConfigError: .*secret "{SECRET}" not found')
+
+NEVER_UP: Json = {
+    **container("mesh", "sleep 999"),
+    "restartPolicy": "Always",
+    "startupProbe": {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 3},
+}
+"""A native sidecar of the user's that nothing else starts before."""
 
 STARTS = with_twins((
     Shape("image-missing", (NOT_PULLED,), (container(image=MISSING),), acts.deleted_once_stuck, ends="gone",
@@ -31,6 +38,10 @@ STARTS = with_twins((
           pod={"volumes": [{"name": "needed", "secret": {"secretName": SECRET}}]}, own_namespace=True),
     Shape("unschedulable", (stuck(r"attempt 1/7 · pod Unschedulable: 0/1 nodes are available.*", When.UNSCHEDULED),),
           act=acts.deleted_once_stuck, pod={"nodeSelector": {"cronitor-k8s.test/no-such-node": "true"}}, ends="gone"),
+    Shape("unknown-scheduler", (stuck("attempt 1/7 · pod Unschedulable", When.UNSCHEDULED),),
+          act=acts.deleted_once_stuck, pod={"schedulerName": "nobody"}, ends="gone"),
+    Shape("sidecar-never-up", (stuck(r"attempt 1/7 · pod not started: .+", When.UNSCHEDULED),),
+          act=acts.deleted_once_stuck, pod={"initContainers": [NEVER_UP], **SHORT_GRACE}, ends="gone"),
     # What the API server refuses is made without us at once, to see whether we were the reason: no pod, no sidecar.
     Shape("quota-of-no-pods",
           (stuck(r"attempt 1/7 · no pod could be created: .*exceeded quota.*", When.UNSCHEDULED),),

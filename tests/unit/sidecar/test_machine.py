@@ -170,6 +170,14 @@ def test_the_deadline_counts_from_the_pods_creation_where_the_jobs_start_is_not_
     assert told(see(pod(container("app", running()), deleted=600), rules, now=600.1)) == [("fail", None)]
 
 
+@pytest.mark.parametrize("stuck_told", [False, True])
+def test_where_nothing_has_started_by_the_deadline_the_failure_may_be_told_already(stuck_told: bool) -> None:
+    rules = replace(RULES, job_deadline_seconds=600)
+    progress = Progress(stuck_told=stuck_told)
+    step = see(pod(container("app", waiting("PodInitializing")), deleted=600), rules, progress, now=600.1)
+    assert (step.events, step.progress.phase) == ((), Phase.TOLD if stuck_told else Phase.LEFT)
+
+
 def test_a_pod_that_the_kubelet_fails_is_left_to_the_controller() -> None:
     step = see(pod(container("app", ended(0)), ready_reason="PodFailed"))
     assert (step.events, step.progress.phase) == ((), Phase.LEFT)

@@ -209,7 +209,7 @@ IN_PLACE = [
          (520, seen(a_job(failed=1), EVICTED)),
          (600, seen(succeeded(failed=1), EVICTED, second(policy="OnFailure")))],
         ["run", "alert 4: attempt 1/7 · app 4", "alert: attempt 1/7 · app 137 · Evicted",
-         "complete 0: attempt 1/7 · app 0"], "complete"),
+         "complete 0: attempt 2/7 · app 0"], "complete"),
 ]  # fmt: skip
 
 CROWD: Json = {"completions": 3, "parallelism": 2}

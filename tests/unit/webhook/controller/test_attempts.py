@@ -237,6 +237,55 @@ def test_since_when_it_cannot_be_scheduled() -> None:
     assert (found.unschedulable_since, found.unschedulable_message) == (T + 7, "0/3 nodes")
     gated = {**waiting, "reason": "SchedulingGated", "lastTransitionTime": at(7)}
     assert attempt(container("app"), conditions=[gated]).unschedulable_since is None
+    broken = {**waiting, "reason": "SchedulerError", "lastTransitionTime": at(7)}
+    assert attempt(container("app"), conditions=[broken]).unschedulable_since == T + 7
+    there = {"type": "PodScheduled", "status": "True", "lastTransitionTime": at(7)}
+    assert attempt(container("app"), conditions=[there]).unschedulable_since is None
+
+
+def test_a_pod_that_no_scheduler_takes_waits_from_the_start() -> None:
+    pod = a_pod(container("app"), created=30, phase="Pending")
+    with_node = parse(pod, gone_at=None, chosen=frozenset(), ignored=frozenset())
+    assert with_node.unschedulable_since is None, "it was bound by whoever made it"
+    del pod["spec"]["nodeName"]
+    without = parse(pod, gone_at=None, chosen=frozenset(), ignored=frozenset())
+    assert without.unschedulable_since == T + 30
+
+
+@pytest.mark.parametrize(("last", "expected"), [(None, None), (ended(4, 100), 4)])
+def test_what_the_kubelet_ended_is_no_failure_of_its_own_though_it_may_restart(
+    last: Json | None, expected: int | None
+) -> None:
+    app = container("app", ended(137, 300), last=last, restarts=1 if last else 0)
+    failure = attempt(app, policy="OnFailure", phase="Failed", reason="DeadlineExceeded").own_failure()
+    assert (failure.code if failure else None) == expected
+    alive = attempt(app, policy="OnFailure").own_failure()
+    assert alive is not None
+    assert alive.code == 137, "out of memory, say"
+
+
+@pytest.mark.parametrize(
+    ("what", "given", "expected"),
+    [
+        ("it failed", {}, True),
+        ("it ended well", {"app": ended(0)}, False),
+        ("it runs", {"app": runs()}, False),
+        ("all count", {"chosen": ()}, False),
+        ("it is restarted in place", {"policy": "OnFailure"}, False),
+        ("the pod is being deleted", {"deleted": 595}, False),
+        ("the pod has ended", {"phase": "Failed"}, False),
+    ],
+)
+def test_whether_it_has_failed_while_others_go_on(what: str, given: Json, expected: bool) -> None:
+    given = {"app": ended(3), "chosen": ["app"], **given}
+    found = attempt(container("app", given.pop("app")), container("mesh", runs()), **given)
+    assert found.has_failed_beside_others is expected, what
+
+
+def test_a_container_with_rules_of_its_own_may_start_again() -> None:
+    app = container("app", ended(3))
+    app["spec"]["restartPolicyRules"] = [{"action": "Restart", "exitCodes": {"operator": "In", "values": [3]}}]
+    assert not attempt(app, container("mesh", runs()), chosen=["app"]).has_failed_beside_others
 
 
 def test_restarts_are_those_of_all_containers_ours_included() -> None:
