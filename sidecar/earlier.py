@@ -19,11 +19,13 @@ from sidecar.rules import Rules, watched_containers
 class Beginning:
     """The run's start. `owed`: nobody has told it, and no earlier pod will.
 
-    `event` None: no container of theirs has started, so that this pod's own start is the run's.
+    `event` None: no container of theirs has started, so that this pod's own start is the run's. `completed`: what
+    counts has ended well in one of them, as its journal says, though that pod failed or was taken away.
     """
 
     event: Event | None = None
     owed: bool = False
+    completed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,14 @@ class Found:
 def find(pods: Iterable[dict[str, Any]], own_name: str, rules: Rules) -> Found:
     """From the Job's pods in JSON, this one's among them."""
     others = [pod for pod in pods if pod["metadata"]["name"] != own_name]
-    return replace(_find(others, rules), failed=sum(map(_has_failed, others)))
+    found, failed = _find(others, rules), sum(map(_has_failed, others))
+    if found.beginning and any(_told(pod, State.COMPLETE) for pod in others):
+        return replace(found, beginning=replace(found.beginning, completed=True), failed=failed)
+    return replace(found, failed=failed)
 
 
 def _find(others: list[dict[str, Any]], rules: Rules) -> Found:
-    entries = [entry for pod in others if (entry := _told_start(pod))]
+    entries = [entry for pod in others if (entry := _told(pod, State.RUN))]
     taken = next((entry for entry in entries if entry.delivery is not Delivery.PENDING), None)
     if taken:
         return Found(Beginning(taken.event), final=True)
@@ -69,14 +74,14 @@ def _never_told(pods: list[Pod], rules: Rules) -> Beginning:
     return Beginning(Event(State.RUN, min(known), "manual" if rules.manual else ""), owed=True)
 
 
-def _told_start(pod: dict[str, Any]) -> Entry | None:
-    """The `run` in the journal of this pod's sidecar: of its newest incarnation that wrote one."""
+def _told(pod: dict[str, Any], state: State) -> Entry | None:
+    """The event of this state in the journal of this pod's sidecar: of its newest incarnation that wrote one."""
     own = parse(pod).own
     if own is None:
         return None
     for end in (own.state, own.last):
         for entry in journals.decode(end.message).entries if isinstance(end, Terminated) else ():
-            if entry.event.state is State.RUN:
+            if entry.event.state is state:
                 return entry
     return None
 

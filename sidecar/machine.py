@@ -131,6 +131,8 @@ def take_up(progress: Progress, beginning: Beginning) -> Step:
     if beginning.event is None:
         return Step(replace(progress, run_due=True))
     progress = replace(progress, started_at=beginning.event.stamp)
+    if beginning.completed:
+        progress = replace(progress, phase=Phase.LEFT, left="an earlier pod has told that the run is complete")
     return Step(progress, (beginning.event,) if beginning.owed else ())
 
 

@@ -218,9 +218,9 @@ class Reporter:
             self._awaits_earlier = False
             if State.RUN in self._rules.tells:
                 self._beginning = Beginning(owed=True)  # rather a start of our own than a verdict alone
-        self._take_up_beginning()
         before = self._progress
-        step = observe(before, pod, self._clock(), self._rules, monotonic=self._monotonic())
+        self._take_up_beginning()
+        step = observe(self._progress, pod, self._clock(), self._rules, monotonic=self._monotonic())
         self._wake_at = step.wake_at
         self._go_on(step)
         if step.progress.phase is Phase.LEFT and before.phase is not Phase.LEFT:

@@ -20,7 +20,7 @@ from tests.e2e.scenarios.shapes import THRESHOLDS, Shape
 from tests.e2e.scenarios.table import TABLE
 from tests.e2e.world import World
 
-pytestmark = [pytest.mark.timeout(1200), pytest.mark.endurance]
+pytestmark = pytest.mark.timeout(2400)
 
 Say = Callable[[str, Sequence[Result]], None]
 
@@ -83,6 +83,7 @@ def test_a_shape_is_told_right(shape: Shape, side_by_side: dict[str, Result]) ->
     assert side_by_side[shape.name].problems == []
 
 
+@pytest.mark.endurance
 def test_two_hundred_jobs_at_once_are_told_right(runner: Runner, make_namespace: NAMESPACED, say: Say) -> None:
     runner.stage.install({})  # the last of them finds the node free after minutes: no start is stuck for that
     results = runner.side_by_side([BURST], places(make_namespace, "scenarios-burst"))
@@ -100,6 +101,7 @@ def test_it_is_told_right_through(
     assert {one.play.shape.name: one.problems for one in results if one.problems} == {}
 
 
+@pytest.mark.endurance
 def test_the_table_is_told_right_while_each_leader_is_killed_after_five_seconds(
     runner: Runner, make_namespace: NAMESPACED, say: Say
 ) -> None:

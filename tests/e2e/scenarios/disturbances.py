@@ -12,6 +12,7 @@ from tests.cronitor.stand_in import StandIn
 from tests.e2e.faults.controller import DEPLOYMENT, REPLICAS
 from tests.e2e.faults.rows import waits
 from tests.e2e.scenarios import acts
+from tests.e2e.scenarios.choices import APP_ALONE
 from tests.e2e.scenarios.judge import Explain, unexplained
 from tests.e2e.scenarios.killer import leader, lease_holder
 from tests.e2e.scenarios.play import Play
@@ -90,6 +91,8 @@ def fails_by_us(play: Play) -> None:
 
 FAILED = (RUN, fails(acts.FAILURE, f"attempt 1/1 · app {acts.FAILURE}"))
 SECOND = (RUN, completes("attempt 2/7 · app 0"))
+HELPER = {**by_pods(1, "exit 0"), "name": "helper"}
+"""Fails in the Job's first pod alone."""
 
 
 def mid_run(name: str, **more: object) -> Shape:
@@ -191,6 +194,9 @@ DISTURBANCES = (
         Shape("controller-away-and-it-is-retried", (RUN, fails(8, "attempt 2/2 · app 8")),
               (by_pods(6, "sleep 1; exit 8"),), within=True, meanwhile=over, job={"backoffLimit": 1},
               pod={"volumes": [ATTEMPTS]}, ends="Failed"),
+        # What counts ends well in the first pod, which fails all the same, and once more in the second.
+        Shape("controller-away-and-what-is-not-chosen-fails", SUCCEEDS, (container(), HELPER), within=True,
+              meanwhile=over, pod={"volumes": [ATTEMPTS]}, annotations=APP_ALONE, watched=("app",)),
         Shape("controller-away-and-several-pods", (RUN, completes("3/3 succeeded · 0 failed · app 0")), within=True,
               meanwhile=over, job={"completions": 3, "parallelism": 3}, injected=False),
     ), controllers(0), controllers(REPLICAS)),

@@ -158,9 +158,11 @@ def _own_failures(expected: Expected, seen: JobSeen) -> Iterator[float | None]:
 
 
 def _deciding(state: str, expected: Expected, seen: JobSeen) -> list[PodSeen]:
-    """The pods whose end is that of the run: those that succeeded, else all of a crowd, else the last one."""
+    """The pods whose end is that of the run: of those that succeeded the first, or all of a crowd; else all of a crowd,
+    or the last one."""
     if state == "complete":
-        return [pod for pod in seen.pods if _did_its_part(pod, expected.counting)]
+        succeeded = [pod for pod in seen.pods if _did_its_part(pod, expected.counting)]
+        return succeeded if expected.is_crowd else succeeded[:1]
     return list(seen.pods) if expected.is_crowd else list(seen.pods[-1:])
 
 

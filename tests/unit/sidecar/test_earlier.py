@@ -15,7 +15,7 @@ Json = dict[str, Any]
 RULES = Rules(tells=frozenset({State.COMPLETE, State.FAIL}), passes_run_on=True, failed_before=1)
 RUN = Event(State.RUN, CREATED + 3.0)
 OF_ITS_CONTAINER = Event(State.RUN, CREATED + 1.0)
-COMPLETE = Entry(Event(State.COMPLETE, CREATED + 9.0))
+COMPLETE, FAIL = (Entry(Event(state, CREATED + 9.0)) for state in (State.COMPLETE, State.FAIL))
 TAKEN, REFUSED, OWED = (Entry(RUN, delivery) for delivery in (Delivery.ACCEPTED, Delivery.REFUSED, Delivery.PENDING))
 
 
@@ -41,7 +41,9 @@ ROWS = [
     ("told", [earlier(sidecar=journal(TAKEN))], Beginning(RUN)),
     ("turned down for good", [earlier(sidecar=journal(REFUSED))], Beginning(RUN)),
     ("not delivered", [earlier(sidecar=journal(OWED))], Beginning(RUN, owed=True)),
-    ("a verdict beside it", [earlier(sidecar=journal(COMPLETE, OWED))], Beginning(RUN, owed=True)),
+    ("a completion beside it", [earlier(sidecar=journal(COMPLETE, OWED))], Beginning(RUN, owed=True, completed=True)),
+    ("told, and so was its completion", [earlier(sidecar=journal(TAKEN, COMPLETE))], Beginning(RUN, completed=True)),
+    ("told, and so was a failure that was not the last", [earlier(sidecar=journal(TAKEN, FAIL))], Beginning(RUN)),
     ("never seen by its sidecar", [earlier()], Beginning(OF_ITS_CONTAINER, owed=True)),
     ("without a sidecar", [earlier(injected=False)], Beginning(OF_ITS_CONTAINER, owed=True)),
     ("nothing has started", [earlier(container("app", waiting("ImagePullBackOff")))], Beginning(owed=True)),

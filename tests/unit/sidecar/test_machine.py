@@ -131,6 +131,14 @@ def test_where_no_earlier_pod_has_started_our_own_start_is_the_runs(before: Prog
     assert see(pod(container("app", running(2))), tell(State.COMPLETE), step.progress).events == ()
 
 
+@pytest.mark.parametrize("owed", [False, True])
+def test_where_an_earlier_pod_has_told_that_the_run_is_complete_nothing_more_is_told(owed: bool) -> None:
+    step = take_up(Progress(), Beginning(EARLIER, owed=owed, completed=True))
+    assert step.events == ((EARLIER,) if owed else ())
+    assert step.progress.phase is Phase.LEFT
+    assert see(pod(container("app", ended(0, end=5))), progress=step.progress).events == ()
+
+
 @pytest.mark.parametrize("phase", [Phase.TOLD, Phase.LEFT])
 def test_nothing_of_the_start_is_told_after_the_verdict(phase: Phase) -> None:
     settled = Progress(phase=phase)
