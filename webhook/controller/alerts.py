@@ -28,7 +28,7 @@ from webhook.telemetry import Event
 MOST = 50
 """So many pods of one run are told, and so many events wait for Cronitor: the mark must fit the Job's annotations."""
 
-RUN_SECONDS = 5.0
+RUN_SECONDS = 15.0
 """So long after a container's start its sidecar has told `run`; its journal says so only when the pod has ended."""
 
 UID_LENGTH = 8

@@ -37,7 +37,7 @@ def complete(job: Json, attempts: Sequence[Attempt], start: float | None, at: fl
     last = succeeded[-1] if succeeded else None
     # A pod may have failed by what does not count: it is no failed attempt before itself.
     itself = last is not None and _failed_as_a_pod(last)
-    failed = max(_errors(job, last) - itself, 0)
+    failed = max(_errors(job, last, has_failed=False) - itself, 0)
     return Event(
         State.COMPLETE,
         stamp,
@@ -133,13 +133,17 @@ def _failed_as_a_pod(attempt: Attempt) -> bool:
     return attempt.phase == "Failed" and (attempt.was_failed_by_kubelet or not _restarts_in_place(attempt))
 
 
-def _failed_before(job: Json, attempt: Attempt | None) -> int:
-    """Failed pods; under `OnFailure` restarts, and the other pods that have failed."""
+def _failed_before(job: Json, attempt: Attempt | None, *, has_failed: bool = True) -> int:
+    """Failed pods; under `OnFailure` restarts, and the other pods that have failed.
+
+    `has_failed`: so has the Job, which then counts this pod as well once that is over, though its last attempt may
+    have ended well.
+    """
     failed = workloads.failed_pods(job)
     if attempt is None or not _restarts_in_place(attempt):
         return failed
-    itself = attempt.phase != "Succeeded" and (attempt.is_over or attempt.deleted_at is not None)
-    return attempt.restarts + max(failed - itself, 0)
+    counted = attempt.phase == "Failed" or (has_failed and (attempt.is_over or attempt.deleted_at is not None))
+    return attempt.restarts + max(failed - counted, 0)
 
 
 def _failed_before_deletion(job: Json, attempts: Sequence[Attempt]) -> int:
@@ -151,11 +155,11 @@ def _failed_before_deletion(job: Json, attempts: Sequence[Attempt]) -> int:
     return restarts + failed - (itself and failed >= len(lost))
 
 
-def _errors(job: Json, attempt: Attempt | None) -> int:
+def _errors(job: Json, attempt: Attempt | None, *, has_failed: bool = True) -> int:
     if workloads.is_crowd(job):
         return workloads.failed_pods(job)
     itself = attempt is not None and _restarts_in_place(attempt) and _failed_as_a_pod(attempt)
-    return _failed_before(job, attempt) + itself
+    return _failed_before(job, attempt, has_failed=has_failed) + itself
 
 
 def _succeeded(job: Json) -> int | None:

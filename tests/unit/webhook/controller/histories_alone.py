@@ -66,6 +66,11 @@ ALONE = [
             container("app", ended(0, 600, 590), last=ended(5, 588, 580), restarts=2), policy="OnFailure", deleted=589,
             gone=601)))],
         ["run", "fail 5: attempt 3/3 · app 5"], "fail"),
+    Row("OnFailure, limit 2: the last attempt ends well as its pod is deleted: the Job counts that all the same",
+        [(600, seen(failed(backoffLimit=2, failed=1), attempt(
+            container("app", ended(0, 600, 590), last=ended(5, 588, 580), restarts=2), policy="OnFailure", deleted=589,
+            phase="Succeeded", gone=601)))],
+        ["run", "fail 5: attempt 3/3 · app 5"], "fail"),
     Row("OnFailure: success after a restart",
         [(600, seen(succeeded(), attempt(container("app", ended(0), last=ended(3, 300), restarts=1), policy="OnFailure",
                                          phase="Succeeded")))],

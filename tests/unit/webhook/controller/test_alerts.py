@@ -61,7 +61,7 @@ def test_a_sidecar_that_goes_on_is_given_time_to_tell_the_run() -> None:
     restarted = attempt(container("app", runs(8), last=ended(3, 7), restarts=1), policy="OnFailure", sidecar=up())
     started = replace(RAN, run=False)
     assert look(started, restarted, now=8) == Due(look_again=RUN_SECONDS - 3)
-    assert [event.attempt for event in look(started, restarted, now=10).events] == ["uid-p1.1"]
+    assert [event.attempt for event in look(started, restarted, now=20).events] == ["uid-p1.1"]
 
 
 def test_an_attempt_whose_end_is_stamped_before_its_start_is_told_too() -> None:
