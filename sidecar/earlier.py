@@ -1,7 +1,8 @@
 """What the earlier pods of this run leave of its start, by their states and their sidecars' journals. Pure.
 
 A pod that is not the run's first passes on the `run` that an earlier sidecar could not deliver: else its own verdict
-might come first, and with no controller there, alone.
+might come first, and with no controller there, alone. Where an earlier one's journal says that the run is complete,
+nothing more is told.
 """
 
 from collections.abc import Iterable

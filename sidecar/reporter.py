@@ -228,8 +228,9 @@ class Reporter:
 
     def _take_up_beginning(self) -> None:
         found, self._beginning = self._beginning, None
-        if found is not None and not any(entry.event.state is State.RUN for entry in self._journal.entries):
-            self._go_on(take_up(self._progress, found))
+        is_told = any(entry.event.state is State.RUN for entry in self._journal.entries)
+        if found is not None and (not is_told or found.completed):
+            self._go_on(take_up(self._progress, replace(found, owed=found.owed and not is_told)))
 
     def _go_on(self, step: Step) -> None:
         self._progress = step.progress

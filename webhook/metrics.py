@@ -46,7 +46,7 @@ events_repeated = Counter(
     "Events taken over from an earlier leader that may have sent them already.",
 )
 corrections = Counter(
-    "cronitor_controller_corrections_total", "`fail` told after a `complete` that the Job then contradicted."
+    "cronitor_controller_corrections_total", "Verdicts told after another one that the Job then contradicted."
 )
 breaker_open = Gauge(
     "cronitor_breaker_open", "1: new pods of the namespace go without the sidecar; 0: it is tried again.", ["namespace"]

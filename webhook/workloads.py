@@ -42,6 +42,7 @@ _JOB_STATUS = (
     "conditions",
     "uncountedTerminatedPods",
 )
+DEFAULT_BACKOFF_LIMIT = 6
 JOB_CONTROLLER = "kubernetes.io/job-controller"
 _TERMINAL = ("Complete", "Failed")
 _PRECEDING = ("SuccessCriteriaMet", "FailureTarget")
@@ -105,6 +106,15 @@ def failed_pods(job: Json) -> int:
     status = job.get("status") or {}
     uncounted = (status.get("uncountedTerminatedPods") or {}).get("failed") or ()
     return int(status.get("failed") or 0) + len(uncounted)
+
+
+def backoff_limit(job: Json) -> int:
+    return int(job["spec"].get("backoffLimit", DEFAULT_BACKOFF_LIMIT))
+
+
+def may_be_retried(job: Json) -> bool:
+    """Whether another failed pod is perhaps not the Job's last: which ones count a podFailurePolicy decides."""
+    return failed_pods(job) < backoff_limit(job) or bool(job["spec"].get("podFailurePolicy"))
 
 
 def active_pods(job: Json) -> int:

@@ -63,7 +63,7 @@ class _Run:
         # Before Kubernetes 1.31 the last failure is counted a moment before anything says that it was the last.
         per_index = self.job["spec"].get("backoffLimitPerIndex") is not None
         is_left = not per_index or workloads.active_pods(self.job) > 0
-        return is_left and workloads.failed_pods(self.job) <= _limit(self.job)
+        return is_left and workloads.failed_pods(self.job) <= workloads.backoff_limit(self.job)
 
 
 def due(mark: RunMark, job: Json, attempts: Sequence[Attempt], *, gone: bool, now: float) -> Due:
@@ -242,11 +242,7 @@ def _pending(containers: Iterable[Container]) -> int:
 
 
 def _restart_limit(job: Json) -> int:
-    return max(_limit(job), 1)
-
-
-def _limit(job: Json) -> int:
-    return int(job["spec"].get("backoffLimit", telling.DEFAULT_BACKOFF_LIMIT))
+    return max(workloads.backoff_limit(job), 1)
 
 
 def _identity(attempt: Attempt) -> str:

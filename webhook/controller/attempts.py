@@ -88,8 +88,9 @@ class Attempt:
     """One pod as last seen. Times are Unix seconds; `gone_at` is when it was seen to be no longer there.
 
     `containers` stand in the order of the spec, init ones first; `native` are other people's native sidecars, and ours.
-    `tells` is what its own sidecar tells by itself, None where it has none; `sidecar_runs` whether that is up or may
-    come up; `report` what its journal said last. `grace_ends_at`: when a pod that is being deleted has to be gone.
+    `reason` is the pod's own, `taken_away` why it did not end by itself. `tells` is what its own sidecar tells by
+    itself, None where it has none; `sidecar_runs` whether that is up or may come up; `report` what its journal said
+    last. `grace_ends_at`: when a pod that is being deleted has to be gone.
     """
 
     uid: str
@@ -108,6 +109,7 @@ class Attempt:
     restarts: int
     deleted_at: float | None
     grace_ends_at: float | None
+    reason: str
     taken_away: str
     unschedulable_since: float | None
     unschedulable_message: str
@@ -115,8 +117,14 @@ class Attempt:
 
     @property
     def has_started(self) -> bool:
-        """Whether any container has but native sidecars, which may keep all others waiting."""
-        return any(container.starts for container in self.containers)
+        """Whether any container was tried but native sidecars, which may keep all others waiting."""
+        return any(one.starts or one.end or one.last or one.restarts for one in self.containers)
+
+    @property
+    def sidecar_tells_stuck_starts(self) -> bool:
+        """Whether its own sidecar has come up, so that it tells by itself what hangs after that."""
+        own = next((container for container in self.native if container.name == CONTAINER), None)
+        return own is not None and bool(own.starts) and "fail" in (self.tells or ())
 
     @property
     def has_ended(self) -> bool:
@@ -194,8 +202,8 @@ class Attempt:
 
     @property
     def was_failed_by_kubelet(self) -> bool:
-        """Whether the kubelet ended it as a whole: by its deadline, by a node that is short or shuts down."""
-        return bool(self.taken_away) and self.phase == "Failed" and self.deleted_at is None
+        """Whether the kubelet ended it as a whole, or did not take it: it then gives the pod a reason."""
+        return self.phase == "Failed" and bool(self.reason)
 
     def _before_deletion(self, end: End | None) -> End | None:
         """What a container came to by itself: its end after the pod's deletion was asked for is not that."""
@@ -234,6 +242,7 @@ def parse(pod: Json, *, gone_at: float | None, chosen: frozenset[str], ignored: 
         restarts=sum(_restarts(found) for found in _statuses(status)),
         deleted_at=_deletion_asked(metadata),
         grace_ends_at=deleted_at,
+        reason=str(status.get("reason") or ""),
         taken_away=_taken_away(status, disrupted),
         unschedulable_since=_without_node_since(pod, scheduled),
         unschedulable_message=str(scheduled.get("message") or ""),
@@ -252,12 +261,13 @@ def remembering(before: Json, now: Json) -> dict[str, Any]:
     return {**now, "metadata": _remembering_deletion(before["metadata"], now["metadata"]), "status": status}
 
 
-def hangs(pod: Json) -> bool:
-    """Whether any container of the pod waits on what does not heal."""
-    return any(
-        ((one.get("state") or {}).get("waiting") or {}).get("reason") in STUCK_REASONS
+def hanging(pod: Json) -> list[str]:
+    """The names of the pod's containers that wait on what does not heal."""
+    return [
+        str(one.get("name"))
         for one in _statuses(pod.get("status") or {})
-    )
+        if ((one.get("state") or {}).get("waiting") or {}).get("reason") in STUCK_REASONS
+    ]
 
 
 def _remembering_deletion(before: Json, now: Json) -> Json:

@@ -30,7 +30,8 @@ class Entry:
     """One Job, and its pods with the time at which they were seen to be gone.
 
     `opened` is its mark as long as the Job itself does not have it; `acknowledged` what Cronitor took, `claimed` what
-    this replica itself has decided to tell; `waiting_since` since when each pod's start is seen to hang.
+    this replica itself has decided to tell; `waiting_since` since when a container of a pod is seen to
+    hang.
     """
 
     job: Json | None = None
@@ -40,7 +41,7 @@ class Entry:
     opened: RunMark | None = None
     acknowledged: set[Event] = field(default_factory=set)
     claimed: set[Event] = field(default_factory=set)
-    waiting_since: dict[str, float] = field(default_factory=dict)
+    waiting_since: dict[tuple[str, str], float] = field(default_factory=dict)
     decided_seen_at: float | None = None
 
     @property
@@ -203,10 +204,9 @@ class RunBook:
                 known = entry.pods.get(uid)
                 pod = attempts.remembering(known[0], pod) if known else pod
                 entry.pods[uid] = (pod, self._clock() if kind in GONE else None)
-            if kind not in GONE and attempts.hangs(pod):
-                entry.waiting_since.setdefault(uid, self._clock())
-            else:
-                entry.waiting_since.pop(uid, None)
+            names, now = () if kind in GONE else attempts.hanging(pod), self._clock()
+            others = {place: since for place, since in entry.waiting_since.items() if place[0] != uid}
+            entry.waiting_since = others | {(uid, name): entry.waiting_since.get((uid, name), now) for name in names}
             if entry.job is None and not entry.pods:
                 del self._entries[job]
 

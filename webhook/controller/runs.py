@@ -153,7 +153,7 @@ class RunTeller:
                 continue
             entry.claimed.add(event)
             metrics.events_repeated.inc(event in before.owed or _was_perhaps_told(event, seen))
-        if before.verdict == "complete" and after.verdict == "fail":
+        if {before.verdict, after.verdict} == {"complete", "fail"}:
             metrics.corrections.inc()
         if seen.vanished and verdicts.is_closed(after, seen) and not after.verdict:
             if not any(one.tells and "complete" in one.tells for one in seen.attempts):
@@ -177,6 +177,6 @@ def _was_perhaps_told(event: Event, seen: Seen) -> bool:
     if event.attempt:
         return False
     if not seen.attempts:
-        return event.is_verdict
+        return event.is_verdict and not workloads.is_managed_elsewhere(seen.job)
     silent = (one for one in seen.attempts if one.tells and not (one.report.told or one.report.pending))
     return any(event.state.value in (one.tells or ()) and not one.report.left and one.starts for one in silent)

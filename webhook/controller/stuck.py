@@ -1,5 +1,5 @@
 """Starts that hang and that no sidecar can tell: unschedulable, refused, not begun by the kubelet, or waiting on what
-does not heal. Pure."""
+does not heal; and retries that cannot come while a container runs on. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from webhook.controller.attempts import STUCK_REASONS, Attempt, Container
 
 Json = Mapping[str, Any]
 
-NOTHING_STARTED = "its volumes, its network or an image are not ready"
-"""A volume's Secret that is not there, say: the kubelet tells that in Events alone."""
+NOTHING_STARTED = "its volumes, its network, an image or a native sidecar are not ready"
+"""The kubelet tells of some of them in Events alone. tests/contract holds it to the sidecar's words."""
 
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 10.0, 600.0
 """Between failed pods of a Job (job_controller.go, `…JobPodFailureBackOff`)."""
@@ -20,7 +20,7 @@ FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 10.0, 600.0
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """Seconds: `waiting` on an image or configuration; `unscheduled` for a pod without a node, that starts nothing on
-    it, or that is not made."""
+    it, that is not made, or that cannot be made while a failed one goes on."""
 
     waiting: float = 120.0
     unscheduled: float = 600.0
@@ -40,10 +40,14 @@ class Hanging:
 
 
 def find(
-    job: Json, attempts: Sequence[Attempt], waiting_since: Mapping[str, float], refusal: str, thresholds: Thresholds
+    job: Json,
+    attempts: Sequence[Attempt],
+    waiting_since: Mapping[tuple[str, str], float],
+    refusal: str,
+    thresholds: Thresholds,
 ) -> Hanging | None:
     """The start of a Job that goes on which hangs now; of a crowd only while none of its pods has started."""
-    if workloads.is_suspended(job) or job["spec"].get("parallelism") == 0 or workloads.is_managed_elsewhere(job):
+    if workloads.is_suspended(job) or job["spec"].get("parallelism") == 0:
         return None
     if workloads.is_crowd(job) and any(one.starts for one in attempts):
         return None
@@ -53,19 +57,16 @@ def find(
             due = attempt.unschedulable_since + thresholds.unscheduled
             return Hanging("pod Unschedulable", attempt.unschedulable_message, due)
         waiting = stuck_container(attempt)
-        if waiting and (since := waiting_since.get(attempt.uid)) is not None:
+        if waiting and (since := waiting_since.get((attempt.uid, waiting.name))) is not None:
             what = f"{waiting.name} {waiting.waiting}"
             return Hanging(what, waiting.waiting_message, since + thresholds.waiting)
-        if (
-            attempt.scheduled_since is not None
-            and not attempt.has_started
-            and not _waits_on_what_does_not_heal(attempt)
-        ):
+        if attempt.scheduled_since is not None and not (attempt.has_started or attempt.sidecar_tells_stuck_starts):
             detail = _blocking_sidecar(attempt) or NOTHING_STARTED
             return Hanging("pod not started", detail, attempt.scheduled_since + thresholds.unscheduled)
-        if attempt.has_failed_beside_others and (since := attempt.finished_at) is not None:
-            return _not_retried(attempt, since + thresholds.unscheduled)
-    return None if alive else _not_made(job, attempts, refusal, thresholds)
+        failed_at = attempt.finished_at if attempt.has_failed_beside_others else None
+        if failed_at is not None and workloads.may_be_retried(job):
+            return _not_retried(attempt, failed_at + thresholds.unscheduled)
+    return None if alive or workloads.is_managed_elsewhere(job) else _not_made(job, attempts, refusal, thresholds)
 
 
 def stuck_container(attempt: Attempt) -> Container | None:
@@ -75,10 +76,6 @@ def stuck_container(attempt: Attempt) -> Container | None:
     # A native sidecar that hangs, ours too, keeps all others from starting.
     blocking = (*attempt.native, *(c for c in attempt.containers if c.is_init or c in attempt.watched))
     return next((c for c in blocking if c.waiting in STUCK_REASONS), None)
-
-
-def _waits_on_what_does_not_heal(attempt: Attempt) -> bool:
-    return any(one.waiting in STUCK_REASONS for one in (*attempt.native, *attempt.containers))
 
 
 def _blocking_sidecar(attempt: Attempt) -> str:

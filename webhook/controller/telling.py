@@ -13,7 +13,6 @@ from webhook.telemetry import MESSAGE_LIMIT, Event, State
 
 Json = Mapping[str, Any]
 
-DEFAULT_BACKOFF_LIMIT = 6
 DETAIL_LIMIT = 300
 """Characters of Kubernetes' own words on a stuck start, and of all that is said of an attempt: a mark holds many."""
 
@@ -77,12 +76,13 @@ def deleted(job: Json, attempts: Sequence[Attempt], start: float | None, at: flo
     """The Job was deleted, or replaced, before it had ended."""
     last = attempts[-1] if attempts else None
     stamp = _last_end(attempts[-1:], at, start)
+    failed = _failed_before_deletion(job, attempts)
     return Event(
         State.FAIL,
         stamp,
-        _message(job, "Job deleted", _failed_before_deletion(job, attempts), last, last.standing if last else []),
+        _message(job, "Job deleted", failed, last, last.standing if last else []),
         duration=_duration(stamp, start),
-        errors=_errors(job, last),
+        errors=failed if _restarts_in_place(last) and not workloads.is_crowd(job) else workloads.failed_pods(job),
         succeeded=_succeeded(job),
         host=last.node if last else "",
     )
@@ -110,10 +110,10 @@ def attempt(
 
 
 def stuck(job: Json, last: Attempt | None, now: float, what: str, detail: str, code: int | None = None) -> Event:
-    """A start that does not come: `what` hangs, and Kubernetes' words on it. `code`: of the attempt before it."""
+    """A start, or a retry, that does not come: `what` hangs, and Kubernetes' words on it; `code` of what failed."""
     words = f": {detail[:DETAIL_LIMIT]}" if detail else ""
-    head = _head(job, last, _failed_before(job, last))
-    message = f"{head} · {what}{words}"[:MESSAGE_LIMIT]
+    before = workloads.failed_pods(job) if last is None or last.is_over else _failed_before(job, last)
+    message = f"{_head(job, last, before)} · {what}{words}"[:MESSAGE_LIMIT]
     return Event(State.FAIL, now, message, status_code=code, stuck=True, host=last.node if last else "")
 
 
@@ -178,7 +178,7 @@ def _duration(stamp: float, start: float | None) -> float | None:
 
 
 def _head(job: Json, attempt: Attempt | None, failed: int) -> str:
-    limit = job["spec"].get("backoffLimit", DEFAULT_BACKOFF_LIMIT)
+    limit = workloads.backoff_limit(job)
     head = _crowd_head(job) if workloads.is_crowd(job) else f"attempt {failed + 1}/{limit + 1}"
     return f"manual · {head}" if workloads.is_manual(job) else head
 

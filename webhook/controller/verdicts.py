@@ -9,11 +9,13 @@ and when to look again. The controller speaks only where the sidecar could not:
 | a container has started, no sidecar has told it nor will | `run`, with the first start |
 | Complete, no `complete` told | `complete`, once every sidecar has ended and its journal is read |
 | Failed, no verdict told | `fail` with the condition's reason; nothing after a stuck start that was told |
-| Failed, `complete` told, and all containers count | `fail`: the one correction there is |
+| Failed, `complete` told, and all containers count | `fail`, a correction |
+| Complete, `fail` told, and all containers count | `complete`, a correction: the Job was given more retries, or time |
 | the Job is gone unfinished | `fail`, Job deleted (`config.onJobDeleted: silent`: nothing) |
 | the Job ended because its pods were deleted with it | the same |
 | the watched containers of an uninjected pod have all ended with 0, others go on | `complete` |
-| a start hangs that no sidecar can tell | one `fail` after its threshold, cleared by a later `complete` |
+| the last attempt of an uninjected pod has failed, others go on | `fail` |
+| a start hangs that no sidecar can tell, or a retry | one `fail` after its threshold, cleared by a later `complete` |
 | `alert-on: attempt`, and an attempt failed that is not the run's last word | a `fail` of its own (`alerts.py`) |
 | the Job vanished while no watch was open | nothing: whether it had ended cannot be known |
 
@@ -55,15 +57,15 @@ class Seen:
     """One run as last seen. `attempts` oldest first; `gone_at` (Unix seconds) once the Job is no longer there.
 
     `vanished`: it went while no watch was open, so that its last state is not known. `waiting_since`: since when a
-    pod, by its UID, has been seen to wait on what does not heal. `refusal`: why its pods cannot be created.
-    `decided_seen_at`: since when it has been seen how the Job ends.
+    container, by its pod's UID and its name, has been seen to wait on what does not heal. `refusal`: why its pods
+    cannot be created. `decided_seen_at`: since when it has been seen how the Job ends.
     """
 
     job: Json
     attempts: tuple[Attempt, ...] = ()
     gone_at: float | None = None
     vanished: bool = False
-    waiting_since: Mapping[str, float] = field(default_factory=dict)
+    waiting_since: Mapping[tuple[str, str], float] = field(default_factory=dict)
     refusal: str = ""
     decided_seen_at: float | None = None
 
@@ -272,10 +274,10 @@ def _failed_beside_others(mark: RunMark, seen: Seen) -> tuple[Json, tuple[Attemp
     last = seen.attempts[-1] if seen.attempts else None
     if last is None or mark.stuck or not last.has_failed_beside_others or workloads.is_crowd(seen.job):
         return None
-    failed, limit = workloads.failed_pods(seen.job), seen.job["spec"].get("backoffLimit", telling.DEFAULT_BACKOFF_LIMIT)
-    if "fail" in (last.tells or ()) or failed < limit or seen.job["spec"].get("podFailurePolicy"):
+    if "fail" in (last.tells or ()) or workloads.may_be_retried(seen.job):
         return None
-    status = {**(seen.job.get("status") or {}), "failed": failed + 1, "uncountedTerminatedPods": {}}
+    failed = workloads.failed_pods(seen.job) + 1
+    status = {**(seen.job.get("status") or {}), "failed": failed, "uncountedTerminatedPods": {}}
     return {**seen.job, "status": status}, seen.attempts
 
 
@@ -288,6 +290,8 @@ def _with_verdict(mark: RunMark, seen: Seen, outcome: Outcome, rules: Rules) -> 
         case ("complete", ""):
             mark = _with_run_at_last(mark, seen)
             return mark.owing(telling.complete(seen.job, seen.attempts, mark.start, outcome.at))
+        case ("complete", "fail") if any(_has_told_completion(attempt) for attempt in seen.attempts):
+            return replace(mark, verdict="complete")
         case ("complete", "fail") if not mark.selective:  # it was given more retries, or time, after its pod was made
             return mark.owing(telling.complete(seen.job, seen.attempts, mark.start, outcome.at))
         case ("fail", "complete") if not mark.selective:
@@ -304,6 +308,10 @@ def _with_verdict(mark: RunMark, seen: Seen, outcome: Outcome, rules: Rules) -> 
     if not rules.tell_deleted or never_ran:
         return replace(mark, verdict="silent")
     return mark.owing(telling.deleted(seen.job, seen.attempts, mark.start, outcome.at))
+
+
+def _has_told_completion(attempt: Attempt) -> bool:
+    return any(event.state is State.COMPLETE for event in attempt.report.told)
 
 
 def _with_run_at_last(mark: RunMark, seen: Seen) -> RunMark:

@@ -33,6 +33,13 @@ def second_pod_ends(play: Play) -> None:
     play.end(pod=2)
 
 
+def second_pod_ends_once_retries_are_granted(play: Play) -> None:
+    """In mid-run, after the sidecar of the first pod was told that there are none."""
+    play.begun()
+    play.raise_limit(3)
+    second_pod_ends(play)
+
+
 def second_pod_ends_once_deleted(play: Play) -> None:
     play.begun()
     play.delete_pod()

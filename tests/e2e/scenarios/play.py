@@ -198,6 +198,9 @@ class Play(Scene):
     def suspend(self, on: bool) -> None:
         self.world.patch("Job", self.namespace, self.job["metadata"]["name"], {"spec": {"suspend": on}})
 
+    def raise_limit(self, retries: int) -> None:
+        self.world.patch("Job", self.namespace, self.job["metadata"]["name"], {"spec": {"backoffLimit": retries}})
+
     def suspend_schedule(self) -> None:
         self.world.patch("CronJob", self.namespace, self.shape.name, {"spec": {"suspend": True}})
 

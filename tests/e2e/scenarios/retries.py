@@ -5,6 +5,7 @@ from tests.cronitor.events import Kind
 from tests.e2e.faults.rows import waits
 from tests.e2e.scenarios import acts
 from tests.e2e.scenarios.shapes import (
+    ALONE,
     ATTEMPTS_TOLD,
     RUN,
     SHORT_GRACE,
@@ -115,4 +116,15 @@ EACH_ATTEMPT = with_twins((
           (in_place(1, 6, WORKS),), pod=EMPTY, annotations=ATTEMPTS_TOLD, violates=ONE_MORE),
 ))  # fmt: skip
 
-RETRIES = (*BY_PODS, *IN_PLACE, *EACH_ATTEMPT)
+# Its first pod's sidecar does not know of them: what it told is corrected.
+GRANTED = (
+    Shape("retries-granted-in-mid-run",
+          (RUN, fails(acts.FAILURE, f"attempt 1/1 · app {acts.FAILURE}", When.ATTEMPT), completes("attempt 2/4 · app 0")),
+          (waits(),), acts.second_pod_ends_once_retries_are_granted, job={"backoffLimit": 0}, violates=ONE_MORE,
+          twin=False),
+    Shape("retries-granted-in-mid-run-alone", (RUN, completes("attempt 2/4 · app 0")), (waits(),),
+          acts.second_pod_ends_once_retries_are_granted, job={"backoffLimit": 0}, annotations=ALONE, injected=False,
+          twin=False),
+)  # fmt: skip
+
+RETRIES = (*BY_PODS, *GRANTED, *IN_PLACE, *EACH_ATTEMPT)

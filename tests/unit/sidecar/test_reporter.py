@@ -163,6 +163,22 @@ def test_after_a_restart_what_was_passed_on_is_not_told_again(later: Callable[..
     assert ran.sent[0].duration == 65
 
 
+@pytest.mark.parametrize("before", [Journal(), Journal((Entry(EARLIER, Delivery.ACCEPTED),))])
+def test_what_an_earlier_pod_has_completed_is_not_told_again_nor_after_a_restart(
+    later: Callable[..., Rig], before: Journal
+) -> None:
+    text = journals.encode(before).decode()
+    ours = own(running(0), last={"terminated": {**ended(137)["terminated"], "message": text}}, restarts=1)
+    ran = later().run(
+        seen(pod(container("app", running()), init=(ours,))),
+        Earlier(Beginning(EARLIER, completed=True)),
+        seen(pod(container("app", ended(0)), init=(ours,))),
+        SIGTERM,
+    )
+    assert ran.told == []
+    assert "complete is told" in ran.journal.left
+
+
 # --- telling -------------------------------------------------------------------------------------------------------
 
 

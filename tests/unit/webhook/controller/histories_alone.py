@@ -34,6 +34,8 @@ from tests.unit.webhook.controller.histories import (
     waits,
 )  # fmt: skip
 
+ELSEWHERE = "kueue.x-k8s.io/multikueue"
+
 ALONE = [
     Row("it succeeds", [(10, seen(None, going())), (600, seen(succeeded(), done()))],
         ["run", "complete 0: attempt 1/7 · app 0"], "complete"),
@@ -94,8 +96,8 @@ ALONE = [
         [(310, seen(a_job(failed=1), evicted(policy="OnFailure"))),
          (600, seen(succeeded(failed=1), evicted(policy="OnFailure"), second(policy="OnFailure")))],
         ["run", "complete 0: attempt 2/7 · app 0"], "complete"),
-    Row("it runs in another cluster", [(5, seen(a_job(managedBy="kueue.x-k8s.io/multikueue"))),
-                                       (9016, seen(succeeded(9000, managedBy="kueue.x-k8s.io/multikueue")))],
+    Row("it runs in another cluster",
+        [(900, seen(a_job(managedBy=ELSEWHERE))), (9016, seen(succeeded(9000, managedBy=ELSEWHERE)))],
         ["run", "complete 0: attempt 1/7"], "complete"),
     Row("evicted, the last of its attempts", [(600, seen(failed(), evicted()))],
         ["run", "fail: attempt 1/1 · app 137 · EvictionByEvictionAPI"], "fail"),
@@ -134,6 +136,11 @@ GONE = [
     Row("deleted in mid-run", [(10, seen(None, going())), (300, seen(None, going(gone=299), gone=298))],
         ["run", "fail: Job deleted · attempt 1/7 · app running"], "fail"),
     Row("replaced before its pod was made", [(300, seen(gone=298))], ["fail: Job deleted · attempt 1/7"], "fail"),
+    Row("deleted under OnFailure after an eviction: the pod that goes is no failed attempt before itself",
+        [(500, seen(a_job(failed=1), evicted(policy="OnFailure"),
+                    attempt(container("app", runs(320)), name="p2", created=310, deleted=498, gone=499,
+                            policy="OnFailure"), gone=498))],
+        ["run", "fail: Job deleted · attempt 2/7 · app running"], "fail"),
     Row("deleted, and nobody wants to hear it", [(300, seen(None, going(gone=299), gone=298))],
         ["run"], "silent", rules=SILENT),
     Row("deleted while it was suspended and had never run", [(300, seen(a_job(suspend=True), gone=298))],
@@ -185,17 +192,17 @@ GONE = [
 
 HANGING = [
     Row("the image does not come, for less than the threshold",
-        [(100, seen(None, pulls(), waiting_since={"uid-p1": T + 5}))], closed=False),
+        [(100, seen(None, pulls(), waiting_since={("uid-p1", "app"): T + 5}))], closed=False),
     Row("the image never comes, the deadline of 900 s ends it",
-        [(126, seen(None, pulls(), waiting_since={"uid-p1": T + 5})),
-         (900, seen(None, pulls(), waiting_since={"uid-p1": T + 5})),
+        [(126, seen(None, pulls(), waiting_since={("uid-p1", "app"): T + 5})),
+         (900, seen(None, pulls(), waiting_since={("uid-p1", "app"): T + 5})),
          (990, seen(failed("DeadlineExceeded", 900), attempt(container("app", waits("ImagePullBackOff")), gone=905)))],
         ["stuck: attempt 1/7 · app ImagePullBackOff: Back-off"], "fail"),
     Row("the image comes late",
-        [(126, seen(None, pulls(), waiting_since={"uid-p1": T + 5})), (600, seen(succeeded(), done()))],
+        [(126, seen(None, pulls(), waiting_since={("uid-p1", "app"): T + 5})), (600, seen(succeeded(), done()))],
         ["stuck: attempt 1/7 · app ImagePullBackOff: Back-off", "run", "complete 0: attempt 1/7 · app 0"], "complete"),
     Row("the image comes late, and then it fails: not told again",
-        [(126, seen(None, pulls(), waiting_since={"uid-p1": T + 5})), (600, seen(failed(), done(3)))],
+        [(126, seen(None, pulls(), waiting_since={("uid-p1", "app"): T + 5})), (600, seen(failed(), done(3)))],
         ["stuck: attempt 1/7 · app ImagePullBackOff: Back-off", "run"], "fail"),
     Row("unschedulable", [(700, seen(None, unscheduled(since=10)))],
         ["stuck: attempt 1/7 · pod Unschedulable: 0/3 nodes are free"], closed=False),
@@ -236,7 +243,8 @@ SELECTED = [
     Row("the same after a failed pod", [(595, seen(a_job(backoffLimit=1, failed=1), done(3, 200, chosen=["app"]),
                                                    two(ended(4), runs(), name="p2")))],
         ["fail 4: attempt 2/2 · app 4"], "fail", mark=CHOSEN, closed=False),
-    Row("the same, and its sidecar says so", [(595, seen(a_job(backoffLimit=0), two(ended(3), runs(), sidecar=up())))],
+    Row("the same, and its sidecar says so",
+        [(when, seen(a_job(backoffLimit=0), two(ended(3), runs(), sidecar=up()))) for when in (595, 1191, 9000)],
         mark=CHOSEN, closed=False),
     Row("what counts has failed, and no retry comes while other things go on",
         [(when, seen(None, two(ended(3), runs(), sidecar=up()))) for when in (595, 1191)],
@@ -262,6 +270,7 @@ CROWD = [
                                                                             name="p2", gone=599)))],
         ["run", "complete 0: 1/3 succeeded · 0 failed · app 0"], "complete"),
     Row("one hangs while another runs: no stuck start",
-        [(9000, seen(a_job(completions=2, parallelism=2), going(), pulls(name="p2"), waiting_since={"uid-p2": T + 5}))],
+        [(9000, seen(a_job(completions=2, parallelism=2), going(), pulls(name="p2"),
+                     waiting_since={("uid-p2", "app"): T + 5}))],
         mark=RAN, closed=False),
 ]  # fmt: skip

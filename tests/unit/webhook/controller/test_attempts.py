@@ -252,6 +252,11 @@ def test_a_pod_that_no_scheduler_takes_waits_from_the_start() -> None:
     assert without.unschedulable_since == T + 30
 
 
+def test_what_the_kubelet_ended_stays_so_when_the_pod_is_cleaned_up() -> None:
+    given: Json = {"policy": "OnFailure", "phase": "Failed", "reason": "Evicted", "deleted": 900, "gone": 901}
+    assert attempt(container("app", ended(137, 300)), **given).own_failure() is None
+
+
 @pytest.mark.parametrize(("last", "expected"), [(None, None), (ended(4, 100), 4)])
 def test_what_the_kubelet_ended_is_no_failure_of_its_own_though_it_may_restart(
     last: Json | None, expected: int | None
@@ -270,7 +275,6 @@ def test_what_the_kubelet_ended_is_no_failure_of_its_own_though_it_may_restart(
         ("it failed", {}, True),
         ("it ended well", {"app": ended(0)}, False),
         ("it runs", {"app": runs()}, False),
-        ("all count", {"chosen": ()}, False),
         ("it is restarted in place", {"policy": "OnFailure"}, False),
         ("the pod is being deleted", {"deleted": 595}, False),
         ("the pod has ended", {"phase": "Failed"}, False),
@@ -280,6 +284,10 @@ def test_whether_it_has_failed_while_others_go_on(what: str, given: Json, expect
     given = {"app": ended(3), "chosen": ["app"], **given}
     found = attempt(container("app", given.pop("app")), container("mesh", runs()), **given)
     assert found.has_failed_beside_others is expected, what
+
+
+def test_where_all_count_nobody_goes_on() -> None:
+    assert not attempt(container("app", ended(3)), container("mesh", ended(0))).has_failed_beside_others
 
 
 def test_a_container_with_rules_of_its_own_may_start_again() -> None:

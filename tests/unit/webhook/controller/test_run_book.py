@@ -322,7 +322,7 @@ def test_the_jobs_newest_version_is_given_though_its_change_was_told_to_nobody(s
 def test_since_when_a_container_waits_is_remembered_until_it_does_not(scene: Scene) -> None:
     scene.job()
 
-    def waiting_since() -> dict[str, float]:
+    def waiting_since() -> dict[tuple[str, str], float]:
         found = scene.book.seen(JOB_UID, NOTHING)
         assert found is not None
         return dict(found.waiting_since)
@@ -330,11 +330,14 @@ def test_since_when_a_container_waits_is_remembered_until_it_does_not(scene: Sce
     scene.pod(container("app", waits("ErrImagePull")), phase="Pending")
     scene.now += 30  # nobody asks before: a replica that does not lead sees it all the same
     scene.pod(container("app", waits("ImagePullBackOff")), phase="Pending")
-    assert waiting_since() == {"uid-p1": T + 100}
+    assert waiting_since() == {("uid-p1", "app"): T + 100}
     scene.pod(container("app", runs(130)))
     assert waiting_since() == {}
     scene.pod(container("app", waits("CreateContainerError")))
-    assert waiting_since() == {"uid-p1": T + 130}
+    assert waiting_since() == {("uid-p1", "app"): T + 130}
+    scene.now += 5
+    scene.pod(container("app", waits("CreateContainerError")), container("helper", waits("ErrImagePull")))
+    assert waiting_since() == {("uid-p1", "app"): T + 130, ("uid-p1", "helper"): T + 135}
     scene.pod(container("app", waits("CreateContainerError")), kind="DELETED")
     assert waiting_since() == {}
 

@@ -23,7 +23,7 @@ from webhook.controller.attempts import STUCK_REASONS, Attempt
 from webhook.controller.stuck import NOTHING_STARTED, Thresholds, find, stuck_container
 
 THRESHOLDS = Thresholds(waiting=120, unscheduled=600)
-SINCE = {"uid-p1": T + 5}
+SINCE = {("uid-p1", name): T + 5 for name in ("app", "setup", "mesh", "cronitor", "helper")}
 PULLS = container("app", waits("ImagePullBackOff", "Back-off"))
 
 
@@ -71,9 +71,12 @@ def hanging(job: Json | None, *attempts: Attempt, refusal: str = "") -> tuple[st
         ("the kubelet starts nothing, injected", None,
          [scheduled(container("app", waits()), sidecar=container("cronitor", waits(), native=True))],
          ("pod not started", NOTHING_STARTED, 608)),
-        ("nothing but our sidecar has started", None, [scheduled(container("app", waits()), sidecar=up())],
+        ("our sidecar has started, and tells it", None, [scheduled(container("app", waits()), sidecar=up())], None),
+        ("our sidecar has started, and may not tell it", None,
+         [scheduled(container("app", waits()), sidecar=up(), tells="run,complete")],
          ("pod not started", NOTHING_STARTED, 608)),
-        ("our sidecar tells of the image", None, [scheduled(PULLS, sidecar=up())], None),
+        ("its command is not found, and it is tried again", None,
+         [scheduled(container("app", waits("CrashLoopBackOff"), restarts=3), policy="OnFailure")], None),
         ("a native sidecar crashes again and again", None,
          [scheduled(container("app", waits()), init=[
              container("mesh", waits("CrashLoopBackOff"), last=ended(1, 20), restarts=3, native=True)])],
@@ -95,7 +98,11 @@ def hanging(job: Json | None, *attempts: Attempt, refusal: str = "") -> tuple[st
         ("the next pod cannot come while another container runs", None,
          [attempt(container("app", ended(3, 400)), container("mesh", runs()), chosen=["app"])],
          ("app 3", "no retry while mesh runs", 1000)),
+        ("no other is to come", a_job(backoffLimit=0),
+         [attempt(container("app", ended(3, 400)), container("mesh", runs()), chosen=["app"], sidecar=up())], None),
         ("its pods are in another cluster", a_job(managedBy="kueue.x-k8s.io/multikueue"), [], None),
+        ("another controller runs it here", a_job(managedBy="example.com/queue"), [attempt(PULLS)],
+         ("app ImagePullBackOff", "Back-off", 125)),
         ("it says who runs all Jobs", a_job(managedBy="kubernetes.io/job-controller"), [],
          ("no pod could be created", "", 600)),
         ("the next pod is not made after a failure", a_job(failed=1), [done(3, 400)],

@@ -131,7 +131,7 @@ def views(dice: Dice) -> list[tuple[float, Seen]]:
             gone, vanished = now, dice.happens(0.3)
         a_shape = shape | ({"suspend": True} if dice.happens(0.1) else {})
         attempts = tuple(pod.seen() for pod in pods if not (pod.gone and dice.happens(0.3)))
-        since = {f"uid-{pod.name}": T + pod.created for pod in pods}
+        since = {(f"uid-{pod.name}", "app"): T + pod.created for pod in pods}
         job = job_of(dice, conditions, a_shape)
         found.append((now, Seen(job, attempts, None if gone is None else T + gone, vanished, since)))
     return found
