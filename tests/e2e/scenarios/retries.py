@@ -119,7 +119,8 @@ EACH_ATTEMPT = with_twins((
 # Its first pod's sidecar does not know of them: what it told is corrected.
 GRANTED = (
     Shape("retries-granted-in-mid-run",
-          (RUN, fails(acts.FAILURE, f"attempt 1/1 · app {acts.FAILURE}", When.ATTEMPT), completes("attempt 2/4 · app 0")),
+          (RUN, fails(acts.FAILURE, f"attempt 1/1 · app {acts.FAILURE}", When.ATTEMPT),
+           completes("attempt 2/4 · app 0")),
           (waits(),), acts.second_pod_ends_once_retries_are_granted, job={"backoffLimit": 0}, violates=ONE_MORE,
           twin=False),
     Shape("retries-granted-in-mid-run-alone", (RUN, completes("attempt 2/4 · app 0")), (waits(),),
