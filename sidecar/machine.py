@@ -8,6 +8,7 @@ that applies ends the observation, but for the first, which lets the others go o
 |---|---|---|---|
 | WAITING | a watched container has started | `run` with its `startedAt`, if that is ours to tell | RUNNING |
 | TOLD, LEFT | anything | nothing | same |
+| WAITING | being deleted, no stuck start was told | nothing: the controller may have told one | LEFT |
 | WAITING, RUNNING | being deleted, now past the Job's deadline | `fail` DeadlineExceeded, no code | TOLD |
 | WAITING, RUNNING | being deleted, not past a deadline | nothing | LEFT |
 | WAITING, RUNNING | `Ready` is false for `PodFailed`, the attempt has not failed by itself | nothing | LEFT |
@@ -20,8 +21,6 @@ that applies ends the observation, but for the first, which lets the others go o
 | RUNNING | `Never`, the attempt failed, none is left | `fail`, code of the first failure | TOLD |
 | WAITING, RUNNING | a start has been stuck for the threshold | `fail` with the reason, no code, once | same |
 | WAITING, RUNNING | a start is stuck for less | nothing; wakes when the threshold is over | same |
-| WAITING | nothing but native sidecars has started for the threshold | `fail` with the reason, no code, once | same |
-| WAITING | the same for less | nothing; wakes when the threshold is over | same |
 
 The attempt has failed when an init container ended with another code than 0, or when one of the watched containers
 did and all containers that count have ended. What is not ours to tell (`Rules.tells`) turns TOLD into LEFT. A
@@ -65,9 +64,6 @@ STUCK_REASONS = frozenset(
 DEADLINE_MARGIN = 5.0
 """Seconds before a deadline in which a `complete` is left to the controller: the pod's end comes 2-3 s after."""
 
-NOTHING_STARTED = "its volumes, its network, an image or a native sidecar are not ready"
-"""The kubelet tells of some of them in Events alone."""
-
 IMPLIED_REASONS = frozenset({"", "Completed", "Error"})
 """Reasons that say no more than the exit code beside them."""
 
@@ -83,8 +79,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the sidecar remembers between observations. `started_at` is Unix seconds, `stuck_since` and `idle_since`
-    (nothing has started) are monotonic.
+    """What the sidecar remembers between observations. `started_at` is Unix seconds, `stuck_since` monotonic.
 
     `run_due`: earlier pods have left it to us to tell how the run began.
     """
@@ -93,7 +88,6 @@ class Progress:
     started_at: float | None = None
     run_due: bool = False
     stuck_since: float | None = None
-    idle_since: float | None = None
     stuck_told: bool = False
     left: str = ""
 
@@ -191,6 +185,8 @@ def _killed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: f
         deadline = _job_deadline(pod, rules)
         if deadline is None or now < deadline:
             return _leave(progress, "the pod is being deleted")
+        if progress.phase is Phase.WAITING and not progress.stuck_told:
+            return _leave(progress, "nothing has started: the controller may have told so")
         stamp = pod.deletion_requested_at
         message = cut(f"DeadlineExceeded · {_told(pod, watched, rules)}")
         return _fail(progress, stamp, message, None, pod, rules)
@@ -265,56 +261,21 @@ def _stuck(
     # An init container that hangs, a native sidecar's too, keeps the watched ones from starting.
     blocking = [c for c in pod.containers if c in watched or c.kind in (Kind.INIT, Kind.NATIVE_SIDECAR)]
     stuck = next((c for c in blocking if isinstance(c.state, Waiting) and c.state.reason in STUCK_REASONS), None)
-    idle = stuck is None and not any(_has_started(c) for c in pod.containers if c.kind in (Kind.INIT, Kind.REGULAR))
-    progress = replace(
-        progress,
-        stuck_since=_since(progress.stuck_since, monotonic, holds=stuck is not None),
-        idle_since=_since(progress.idle_since, monotonic, holds=idle),
-    )
-    if stuck is not None and isinstance(stuck.state, Waiting):
-        # Some hold a whole answer of a registry.
-        detail = f": {stuck.state.message}" if stuck.state.message else ""
-        what = f"{stuck.name} {stuck.state.reason}{detail}"
-        return _stuck_for(progress, progress.stuck_since, rules.stuck_seconds, what, pod, now, rules, monotonic)
-    what = f"pod not started: {_blocking_sidecar(pod) or NOTHING_STARTED}"
-    return _stuck_for(progress, progress.idle_since, rules.not_started_seconds, what, pod, now, rules, monotonic)
-
-
-def _since(known: float | None, monotonic: float, *, holds: bool) -> float | None:
-    return (monotonic if known is None else known) if holds else None
-
-
-def _stuck_for(
-    progress: Progress,
-    since: float | None,
-    threshold: float,
-    what: str,
-    pod: Pod,
-    now: float,
-    rules: Rules,
-    monotonic: float,
-) -> Step:
-    if since is None or progress.stuck_told or State.FAIL not in rules.tells:
+    if stuck is None:
+        return Step(replace(progress, stuck_since=None))
+    since = progress.stuck_since if progress.stuck_since is not None else monotonic
+    progress = replace(progress, stuck_since=since)
+    if progress.stuck_told or State.FAIL not in rules.tells:
         return Step(progress)
-    if monotonic < since + threshold:
-        return Step(progress, wake_at=since + threshold)
-    event = Event(State.FAIL, now, cut(f"{_attempt(pod, rules)} · {what}"), stuck=True)
+    due = since + rules.stuck_seconds
+    if monotonic < due:
+        return Step(progress, wake_at=due)
+    assert isinstance(stuck.state, Waiting)
+    # Some hold a whole answer of a registry.
+    detail = f": {stuck.state.message}" if stuck.state.message else ""
+    message = cut(f"{_attempt(pod, rules)} · {stuck.name} {stuck.state.reason}{detail}")
+    event = Event(State.FAIL, now, message, stuck=True)
     return Step(replace(progress, stuck_told=True), (event,))
-
-
-def _has_started(container: Container) -> bool:
-    """Whether it was tried at all: one whose command is not found has no start."""
-    return not isinstance(container.state, Waiting) or container.last is not None or container.restart_count > 0
-
-
-def _blocking_sidecar(pod: Pod) -> str:
-    """A native sidecar that does not come up, so that nothing after it starts; '' for none that can be named."""
-    waiting = (
-        f"{c.name} {c.state.reason}"
-        for c in pod.containers
-        if c.kind is Kind.NATIVE_SIDECAR and isinstance(c.state, Waiting) and c.restart_count
-    )
-    return next(waiting, "")
 
 
 def first_failure(containers: list[Container]) -> Container | None:

@@ -13,8 +13,7 @@ class Rules:
     `passes_run_on`: it is not the run's first pod, and tells how the run began where an earlier sidecar could not; with
     `run` in `tells` it may be the first.
     `run_started_at` is the first start of an earlier pod, where one is known. `stuck_told`: the sidecar of an earlier
-    pod of this run has told a stuck start. `stuck_seconds` is the threshold for what does not heal,
-    `not_started_seconds` that for a pod in which nothing starts.
+    pod of this run has told a stuck start.
     """
 
     tells: frozenset[State]
@@ -26,7 +25,6 @@ class Rules:
     containers: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
     stuck_seconds: float = 120.0
-    not_started_seconds: float = 600.0
     stuck_told: bool = False
     manual: bool = False
     passes_run_on: bool = False

@@ -83,7 +83,6 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         containers=frozenset(read.each("CRONITOR_CONTAINERS", str, "container names")),
         ignored=frozenset(read.each("CRONITOR_IGNORE_CONTAINERS", str, "container names")),
         stuck_seconds=read.number("CRONITOR_STUCK_SECONDS", float, 120.0),
-        not_started_seconds=read.number("CRONITOR_NOT_STARTED_SECONDS", float, 600.0),
         stuck_told=read.text("CRONITOR_STUCK_TOLD") == "true",
         manual=read.text("CRONITOR_MANUAL", "false") == "true",
     )

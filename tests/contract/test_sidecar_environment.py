@@ -46,7 +46,6 @@ SIDECAR = Sidecar(
     guaranteed_resources={},
     ignore_containers=("istio-proxy", "linkerd-proxy"),
     stuck_seconds=90,
-    not_started_seconds=700,
     log_level="debug",
 )
 TEMPLATE = Template(
@@ -144,7 +143,6 @@ def test_everything_that_admission_says_arrives() -> None:
         containers=frozenset({"app", "worker"}),
         ignored=frozenset({"istio-proxy", "linkerd-proxy"}),
         stuck_seconds=90,
-        not_started_seconds=700,
         stuck_told=True,
         manual=True,
     )

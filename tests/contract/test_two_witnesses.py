@@ -11,7 +11,6 @@ import pytest
 import sidecar.machine
 import sidecar.pod
 import webhook.controller.attempts
-import webhook.controller.stuck
 from sidecar.events import State
 from sidecar.machine import begin, observe
 from sidecar.rules import Rules, watched_containers
@@ -33,7 +32,6 @@ def attempt(given: Json, chosen: frozenset[str] = frozenset(), ignored: frozense
 def test_they_know_the_same_reasons_of_a_start_that_does_not_heal() -> None:
     assert webhook.controller.attempts.STUCK_REASONS == sidecar.machine.STUCK_REASONS
     assert webhook.controller.attempts.IMPLIED_REASONS == sidecar.machine.IMPLIED_REASONS
-    assert webhook.controller.stuck.NOTHING_STARTED == sidecar.machine.NOTHING_STARTED
 
 
 # --- what counts -----------------------------------------------------------------------------------------------------

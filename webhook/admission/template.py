@@ -17,7 +17,6 @@ class Sidecar:
     guaranteed_resources: Mapping[str, str]
     ignore_containers: tuple[str, ...]
     stuck_seconds: int
-    not_started_seconds: int
     log_level: str
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from webhook import journal, workloads
 from webhook.admission.decide import CONTAINER
 from webhook.admission.inject import TELLS, TELLS_ANNOTATION
+from webhook.controller import pod_history
 from webhook.journal import Report
 
 Json = Mapping[str, Any]
@@ -122,9 +123,18 @@ class Attempt:
 
     @property
     def sidecar_tells_stuck_starts(self) -> bool:
-        """Whether its own sidecar has come up, so that it tells by itself what hangs after that."""
+        """Whether its own sidecar is up, so that it tells by itself what waits on what does not heal."""
         own = next((container for container in self.native if container.name == CONTAINER), None)
-        return own is not None and bool(own.starts) and "fail" in (self.tells or ())
+        return own is not None and own.running_since is not None and "fail" in (self.tells or ())
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether any container waits on what does not heal."""
+        return any(container.waiting in STUCK_REASONS for container in (*self.native, *self.containers))
+
+    @property
+    def may_restart_in_place(self) -> bool:
+        return any(container.restarts_in_place for container in self.containers)
 
     @property
     def has_ended(self) -> bool:
@@ -239,8 +249,8 @@ def parse(pod: Json, *, gone_at: float | None, chosen: frozenset[str], ignored: 
         sidecar_runs=injected and not over and not ((own.get("state") or {}).get("terminated") and deleted_at),
         sidecar_waits=injected and bool((own.get("state") or {}).get("waiting")),
         report=journal.of_pod(pod) or Report(),
-        restarts=sum(_restarts(found) for found in _statuses(status)),
-        deleted_at=_deletion_asked(metadata),
+        restarts=sum(pod_history.restarts(found) for found in _statuses(status)),
+        deleted_at=pod_history.deletion_asked(metadata),
         grace_ends_at=deleted_at,
         reason=str(status.get("reason") or ""),
         taken_away=_taken_away(status, disrupted),
@@ -250,17 +260,6 @@ def parse(pod: Json, *, gone_at: float | None, chosen: frozenset[str], ignored: 
     )
 
 
-def remembering(before: Json, now: Json) -> dict[str, Any]:
-    """The pod as it is now, with what later views no longer tell: earlier ends of its containers, and when its deletion
-    was asked for first (a pod that the Job's finalizer holds gets another time as the kubelet lets it go).
-    """
-    status = dict(now.get("status") or {})
-    for key in ("initContainerStatuses", "containerStatuses"):
-        known = {entry.get("name"): entry for entry in (before.get("status") or {}).get(key) or ()}
-        status[key] = [_remembering(known.get(entry.get("name")) or {}, entry) for entry in status.get(key) or ()]
-    return {**now, "metadata": _remembering_deletion(before["metadata"], now["metadata"]), "status": status}
-
-
 def hanging(pod: Json) -> list[str]:
     """The names of the pod's containers that wait on what does not heal."""
     return [
@@ -268,37 +267,6 @@ def hanging(pod: Json) -> list[str]:
         for one in _statuses(pod.get("status") or {})
         if ((one.get("state") or {}).get("waiting") or {}).get("reason") in STUCK_REASONS
     ]
-
-
-def _remembering_deletion(before: Json, now: Json) -> Json:
-    asked, asked_anew = _deletion_asked(before), _deletion_asked(now)
-    if asked is None or asked_anew is None or asked_anew <= asked:
-        return now
-    return {**now, **{key: before[key] for key in ("deletionTimestamp", "deletionGracePeriodSeconds") if key in before}}
-
-
-def _deletion_asked(metadata: Json) -> float | None:
-    """The API server writes the moment at which the grace period will have passed."""
-    passes = workloads.epoch(metadata.get("deletionTimestamp"))
-    return None if passes is None else passes - (metadata.get("deletionGracePeriodSeconds") or 0)
-
-
-def _remembering(before: Json, now: Json) -> Json:
-    if (now.get("lastState") or {}).get("terminated"):
-        return now
-    states = {_restarts(before): before.get("state"), _number_of_last(before): before.get("lastState")}
-    earlier = (states.get(_number_of_last(now)) or {}).get("terminated")
-    return {**now, "lastState": {"terminated": earlier}} if earlier else now
-
-
-def _restarts(status: Json) -> int:
-    return int(status.get("restartCount") or 0)
-
-
-def _number_of_last(status: Json) -> int:
-    """Of a container's runs, counted from 0, the one whose end is its last state; -1 for none."""
-    state = status.get("state") or {}
-    return _restarts(status) - bool(state.get("running") or state.get("terminated"))
 
 
 def _without_node_since(pod: Json, scheduled: Json) -> float | None:
@@ -352,7 +320,7 @@ def _container(name: str, status: Json, *, is_init: bool, restarts_in_place: boo
         running_since=_real(running.get("startedAt")) if running else None,
         waiting=str(waiting.get("reason") or ""),
         waiting_message=str(waiting.get("message") or ""),
-        restarts=_restarts(status),
+        restarts=pod_history.restarts(status),
         restarts_in_place=restarts_in_place,
     )
 

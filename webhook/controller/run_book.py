@@ -12,7 +12,7 @@ from typing import Any
 
 from webhook import run_mark, workloads
 from webhook.clients.informer import GONE, VANISHED, Informer, essence
-from webhook.controller import attempts
+from webhook.controller import attempts, pod_history
 from webhook.controller.attempts import Attempt, parse
 from webhook.controller.queue import Key
 from webhook.controller.verdicts import Seen
@@ -31,7 +31,7 @@ class Entry:
 
     `opened` is its mark as long as the Job itself does not have it; `acknowledged` what Cronitor took, `claimed` what
     this replica itself has decided to tell; `waiting_since` since when a container of a pod is seen to
-    hang.
+    hang, `waited` for how long any of a pod's has, at the longest.
     """
 
     job: Json | None = None
@@ -42,6 +42,7 @@ class Entry:
     acknowledged: set[Event] = field(default_factory=set)
     claimed: set[Event] = field(default_factory=set)
     waiting_since: dict[tuple[str, str], float] = field(default_factory=dict)
+    waited: dict[str, float] = field(default_factory=dict)
     decided_seen_at: float | None = None
 
     @property
@@ -117,9 +118,9 @@ class RunBook:
                 return None
             by_age = sorted(self._attempts(entry, chosen), key=lambda found: found[0])
             found = tuple(attempt for _, attempt in by_age)
-            since, refusal = dict(entry.waiting_since), self._why_refused(uid)
+            since, waited, refusal = dict(entry.waiting_since), dict(entry.waited), self._why_refused(uid)
             job, decided = self._newest(entry.job), entry.decided_seen_at
-            return Seen(job, found, entry.gone_at, entry.vanished, since, refusal, decided)
+            return Seen(job, found, entry.gone_at, entry.vanished, since, waited, refusal, decided)
 
     def acknowledge(self, uid: str, event: Event) -> None:
         with self._lock:
@@ -202,11 +203,14 @@ class RunBook:
                 entry.pods.pop(uid, None)  # of no run that is open
             else:
                 known = entry.pods.get(uid)
-                pod = attempts.remembering(known[0], pod) if known else pod
+                pod = pod_history.remembering(known[0], pod) if known else pod
                 entry.pods[uid] = (pod, self._clock() if kind in GONE else None)
             names, now = () if kind in GONE else attempts.hanging(pod), self._clock()
-            others = {place: since for place, since in entry.waiting_since.items() if place[0] != uid}
-            entry.waiting_since = others | {(uid, name): entry.waiting_since.get((uid, name), now) for name in names}
+            before = {place: since for place, since in entry.waiting_since.items() if place[0] == uid}
+            others = {place: since for place, since in entry.waiting_since.items() if place not in before}
+            entry.waiting_since = others | {(uid, name): before.get((uid, name), now) for name in names}
+            if before:
+                entry.waited[uid] = max(entry.waited.get(uid, 0.0), now - min(before.values()))
             if entry.job is None and not entry.pods:
                 del self._entries[job]
 

@@ -11,7 +11,7 @@ from webhook.controller.attempts import STUCK_REASONS, Attempt, Container
 Json = Mapping[str, Any]
 
 NOTHING_STARTED = "its volumes, its network, an image or a native sidecar are not ready"
-"""The kubelet tells of some of them in Events alone. tests/contract holds it to the sidecar's words."""
+"""The kubelet tells of some of them in Events alone."""
 
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 10.0, 600.0
 """Between failed pods of a Job (job_controller.go, `…JobPodFailureBackOff`)."""
@@ -43,6 +43,7 @@ def find(
     job: Json,
     attempts: Sequence[Attempt],
     waiting_since: Mapping[tuple[str, str], float],
+    waited: Mapping[str, float],
     refusal: str,
     thresholds: Thresholds,
 ) -> Hanging | None:
@@ -60,11 +61,13 @@ def find(
         if waiting and (since := waiting_since.get((attempt.uid, waiting.name))) is not None:
             what = f"{waiting.name} {waiting.waiting}"
             return Hanging(what, waiting.waiting_message, since + thresholds.waiting)
-        if attempt.scheduled_since is not None and not (attempt.has_started or attempt.sidecar_tells_stuck_starts):
+        has_waited = attempt.is_stuck or waited.get(attempt.uid, 0.0) >= thresholds.waiting
+        is_told = attempt.sidecar_tells_stuck_starts and has_waited
+        if attempt.scheduled_since is not None and not attempt.has_started and not is_told:
             detail = _blocking_sidecar(attempt) or NOTHING_STARTED
             return Hanging("pod not started", detail, attempt.scheduled_since + thresholds.unscheduled)
         failed_at = attempt.finished_at if attempt.has_failed_beside_others else None
-        if failed_at is not None and workloads.may_be_retried(job):
+        if failed_at is not None and (attempt.may_restart_in_place or workloads.may_be_retried(job)):
             return _not_retried(attempt, failed_at + thresholds.unscheduled)
     return None if alive or workloads.is_managed_elsewhere(job) else _not_made(job, attempts, refusal, thresholds)
 

@@ -82,7 +82,7 @@ def deleted(job: Json, attempts: Sequence[Attempt], start: float | None, at: flo
         stamp,
         _message(job, "Job deleted", failed, last, last.standing if last else []),
         duration=_duration(stamp, start),
-        errors=failed if _restarts_in_place(last) and not workloads.is_crowd(job) else workloads.failed_pods(job),
+        errors=_errors_before_deletion(job, last, failed),
         succeeded=_succeeded(job),
         host=last.node if last else "",
     )
@@ -153,6 +153,12 @@ def _failed_before_deletion(job: Json, attempts: Sequence[Attempt]) -> int:
     itself = bool(lost) and lost[-1] is attempts[-1]
     restarts = attempts[-1].restarts if attempts and _restarts_in_place(attempts[-1]) else 0
     return restarts + failed - (itself and failed >= len(lost))
+
+
+def _errors_before_deletion(job: Json, last: Attempt | None, failed: int) -> int:
+    if last is None or workloads.is_crowd(job) or not _restarts_in_place(last):
+        return workloads.failed_pods(job)
+    return failed + _failed_as_a_pod(last)
 
 
 def _errors(job: Json, attempt: Attempt | None, *, has_failed: bool = True) -> int:

@@ -57,8 +57,9 @@ class Seen:
     """One run as last seen. `attempts` oldest first; `gone_at` (Unix seconds) once the Job is no longer there.
 
     `vanished`: it went while no watch was open, so that its last state is not known. `waiting_since`: since when a
-    container, by its pod's UID and its name, has been seen to wait on what does not heal. `refusal`: why its pods
-    cannot be created. `decided_seen_at`: since when it has been seen how the Job ends.
+    container, by its pod's UID and its name, has been seen to wait on what does not heal; `waited`: for how many
+    seconds any of a pod's did, at the longest. `refusal`: why its pods cannot be created. `decided_seen_at`: since when
+    it has been seen how the Job ends.
     """
 
     job: Json
@@ -66,6 +67,7 @@ class Seen:
     gone_at: float | None = None
     vanished: bool = False
     waiting_since: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    waited: Mapping[str, float] = field(default_factory=dict)
     refusal: str = ""
     decided_seen_at: float | None = None
 
@@ -252,7 +254,7 @@ def _unfinished(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision
         return Decision(_complete_by(done, mark, seen, now))
     if failed := _failed_beside_others(mark, seen):
         return Decision(mark.owing(telling.fail(*failed, mark.start, now, "")))
-    hanging = stuck.find(seen.job, seen.attempts, seen.waiting_since, seen.refusal, rules.thresholds)
+    hanging = stuck.find(seen.job, seen.attempts, seen.waiting_since, seen.waited, seen.refusal, rules.thresholds)
     if hanging is None or mark.stuck:
         return Decision(mark)
     if now < hanging.due:
@@ -274,7 +276,7 @@ def _failed_beside_others(mark: RunMark, seen: Seen) -> tuple[Json, tuple[Attemp
     last = seen.attempts[-1] if seen.attempts else None
     if last is None or mark.stuck or not last.has_failed_beside_others or workloads.is_crowd(seen.job):
         return None
-    if "fail" in (last.tells or ()) or workloads.may_be_retried(seen.job):
+    if "fail" in (last.tells or ()) or last.may_restart_in_place or workloads.may_be_retried(seen.job):
         return None
     failed = workloads.failed_pods(seen.job) + 1
     status = {**(seen.job.get("status") or {}), "failed": failed, "uncountedTerminatedPods": {}}
@@ -291,7 +293,7 @@ def _with_verdict(mark: RunMark, seen: Seen, outcome: Outcome, rules: Rules) -> 
             mark = _with_run_at_last(mark, seen)
             return mark.owing(telling.complete(seen.job, seen.attempts, mark.start, outcome.at))
         case ("complete", "fail") if any(_has_told_completion(attempt) for attempt in seen.attempts):
-            return replace(mark, verdict="complete")
+            return replace(mark, verdict="complete", owed=tuple(one for one in mark.owed if not one.is_verdict))
         case ("complete", "fail") if not mark.selective:  # it was given more retries, or time, after its pod was made
             return mark.owing(telling.complete(seen.job, seen.attempts, mark.start, outcome.at))
         case ("fail", "complete") if not mark.selective:

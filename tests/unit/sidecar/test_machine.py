@@ -9,7 +9,6 @@ from sidecar.earlier import Beginning
 from sidecar.events import MESSAGE_BYTES, Event, State, fits
 from sidecar.journal import Delivery, Entry, Journal, decode, encode
 from sidecar.machine import (
-    NOTHING_STARTED,
     Phase,
     Progress,
     Step,
@@ -22,8 +21,6 @@ from sidecar.machine import (
 from sidecar.pod import parse
 from sidecar.rules import Rules, watched_containers
 from tests.unit.sidecar.pods import CREATED, container, ended, own, pod, running, waiting
-
-Json = dict[str, Any]
 
 ALL = frozenset(State)
 RULES = Rules(tells=ALL, backoff_limit=0)
@@ -47,7 +44,7 @@ def tell(*states: State, **rules: Any) -> Rules:
 
 def test_nothing_is_told_before_a_container_has_started() -> None:
     step = see(pod(container("app", waiting("ContainerCreating"))), progress=Progress())
-    assert (step.events, step.progress) == ((), Progress(idle_since=6))
+    assert step == Step(Progress())
 
 
 def test_run_is_told_with_the_first_start() -> None:
@@ -179,6 +176,14 @@ def test_the_deadline_counts_from_the_pods_creation_where_the_jobs_start_is_not_
     rules = replace(RULES, job_deadline_seconds=600)
     assert see(pod(container("app", running()), deleted=599), rules, now=599.9).progress.phase is Phase.LEFT
     assert told(see(pod(container("app", running()), deleted=600), rules, now=600.1)) == [("fail", None)]
+
+
+@pytest.mark.parametrize("stuck_told", [False, True])
+def test_where_nothing_has_started_by_the_deadline_the_failure_may_be_told_already(stuck_told: bool) -> None:
+    rules = replace(RULES, job_deadline_seconds=600)
+    progress = Progress(stuck_told=stuck_told)
+    step = see(pod(container("app", waiting("PodInitializing")), deleted=600), rules, progress, now=600.1)
+    assert (step.events, step.progress.phase) == ((), Phase.TOLD if stuck_told else Phase.LEFT)
 
 
 def test_a_pod_that_the_kubelet_fails_is_left_to_the_controller() -> None:
@@ -470,39 +475,7 @@ def test_a_message_that_would_be_too_long_counts_those_that_ended_well(code: int
 
 
 def test_waiting_for_other_reasons_is_not_stuck() -> None:
-    crashed = container("app", waiting("CrashLoopBackOff"), restarts=1)
-    assert see(pod(crashed), progress=Progress()).wake_at is None
-
-
-MESH = container("mesh", waiting("CrashLoopBackOff"), restarts=4, restartPolicy="Always")
-
-
-@pytest.mark.parametrize(
-    ("init", "detail"),
-    [((own(),), NOTHING_STARTED), ((own(), MESH), "mesh CrashLoopBackOff"),
-     ((own(), container("mesh", running(), restartPolicy="Always")), NOTHING_STARTED)],
-)  # fmt: skip
-def test_where_nothing_starts_but_native_sidecars_it_is_told_once(init: tuple[Json, ...], detail: str) -> None:
-    raw = pod(container("app", waiting("PodInitializing")), init=init)
-    first = see(raw, progress=Progress(), now=10)
-    assert (first.events, first.wake_at) == ((), 610)
-    (event,) = (due := see(raw, progress=first.progress, now=610)).events
-    assert (event.state, event.status_code, event.stuck) == (State.FAIL, None, True)
-    assert event.message == f"attempt 1/1 · pod not started: {detail}"
-    assert see(raw, progress=due.progress, now=5000) == Step(due.progress)
-
-
-def test_an_image_that_does_not_come_is_told_before_and_nothing_after_it() -> None:
-    first = see(STUCK, progress=Progress(), now=0)
-    told_of = see(STUCK, progress=first.progress, now=120).progress
-    heals = pod(container("app", waiting("PodInitializing")), init=(own(), MESH))
-    assert see(heals, progress=told_of, now=5000).events == ()
-
-
-def test_an_init_container_that_works_for_long_is_a_start() -> None:
-    raw = pod(container("app", waiting("PodInitializing")), init=(own(), container("setup", running())))
-    rules = replace(RULES, containers=frozenset({"app"}))
-    assert see(raw, rules, Progress(), now=10).wake_at is None
+    assert see(pod(container("app", waiting("CrashLoopBackOff"))), progress=Progress()).wake_at is None
 
 
 def test_stuck_is_the_controllers_where_fail_is() -> None:

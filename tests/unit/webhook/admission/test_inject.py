@@ -25,7 +25,6 @@ SIDECAR = Sidecar(
     guaranteed_resources={"cpu": "100m", "memory": "64Mi"},
     ignore_containers=("istio-proxy", "linkerd-proxy"),
     stuck_seconds=120,
-    not_started_seconds=600,
     log_level="info",
 )
 TEMPLATE = Template(SIDECAR, "https://cronitor.link", Proxy("", "", ""), "cronitor-sidecar")
@@ -228,7 +227,6 @@ def test_the_environment_of_a_plain_pod() -> None:
         ({"template": replace(TEMPLATE, proxy=Proxy("http://p:1", "http://p:2", ".corp"))}, "NO_PROXY", ".corp"),
         ({}, "HTTPS_PROXY", None),
         ({"template": with_sidecar(stuck_seconds=90)}, "CRONITOR_STUCK_SECONDS", "90"),
-        ({"template": with_sidecar(not_started_seconds=60)}, "CRONITOR_NOT_STARTED_SECONDS", "60"),
         ({"template": with_sidecar(stuck_seconds=0)}, "CRONITOR_STUCK_SECONDS", "0"),
         ({"template": with_sidecar(log_level="debug")}, "CRONITOR_LOG_LEVEL", "debug"),
     ],

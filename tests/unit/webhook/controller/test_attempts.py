@@ -23,7 +23,8 @@ from tests.unit.webhook.controller.histories import (
     up,
     waits,
 )  # fmt: skip
-from webhook.controller.attempts import Attempt, parse, remembering
+from webhook.controller.attempts import Attempt, parse
+from webhook.controller.pod_history import remembering
 from webhook.journal import Report
 
 EVICTED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}

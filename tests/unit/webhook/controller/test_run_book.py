@@ -340,6 +340,9 @@ def test_since_when_a_container_waits_is_remembered_until_it_does_not(scene: Sce
     assert waiting_since() == {("uid-p1", "app"): T + 130, ("uid-p1", "helper"): T + 135}
     scene.pod(container("app", waits("CreateContainerError")), kind="DELETED")
     assert waiting_since() == {}
+    found = scene.book.seen(JOB_UID, NOTHING)
+    assert found is not None
+    assert found.waited == {"uid-p1": 30}
 
 
 def test_a_pod_that_is_orphaned_is_still_its_runs(scene: Scene) -> None:

@@ -23,7 +23,7 @@ from webhook.controller.attempts import STUCK_REASONS, Attempt
 from webhook.controller.stuck import NOTHING_STARTED, Thresholds, find, stuck_container
 
 THRESHOLDS = Thresholds(waiting=120, unscheduled=600)
-SINCE = {("uid-p1", name): T + 5 for name in ("app", "setup", "mesh", "cronitor", "helper")}
+SINCE = {("uid-p1", name): T + 5 for name in ("app", "setup", "mesh", "cronitor")} | {("uid-p1", "helper"): T - 900}
 PULLS = container("app", waits("ImagePullBackOff", "Back-off"))
 
 
@@ -38,8 +38,14 @@ def scheduled(*regular: Json, **more: Any) -> Attempt:
     return attempt(*regular, phase="Pending", conditions=[there], **more)
 
 
+def restarts_anew() -> Json:
+    mesh = container("mesh", runs())
+    mesh["spec"]["restartPolicyRules"] = [{"action": "RestartAllContainers"}]
+    return mesh
+
+
 def hanging(job: Json | None, *attempts: Attempt, refusal: str = "") -> tuple[str, str, float] | None:
-    found = find(job or a_job(), attempts, SINCE, refusal, THRESHOLDS)
+    found = find(job or a_job(), attempts, SINCE, {}, refusal, THRESHOLDS)
     return (found.what, found.detail, found.due - T) if found else None
 
 
@@ -71,10 +77,16 @@ def hanging(job: Json | None, *attempts: Attempt, refusal: str = "") -> tuple[st
         ("the kubelet starts nothing, injected", None,
          [scheduled(container("app", waits()), sidecar=container("cronitor", waits(), native=True))],
          ("pod not started", NOTHING_STARTED, 608)),
-        ("our sidecar has started, and tells it", None, [scheduled(container("app", waits()), sidecar=up())], None),
-        ("our sidecar has started, and may not tell it", None,
-         [scheduled(container("app", waits()), sidecar=up(), tells="run,complete")],
+        ("nothing but our sidecar has started", None, [scheduled(container("app", waits()), sidecar=up())],
          ("pod not started", NOTHING_STARTED, 608)),
+        ("our sidecar crashes again and again", None,
+         [scheduled(container("app", waits()), sidecar=container(
+             "cronitor", waits("CrashLoopBackOff"), last=ended(137, 20), restarts=3, native=True))],
+         ("pod not started", "cronitor CrashLoopBackOff", 608)),
+        ("our sidecar tells of the image", None, [scheduled(PULLS, sidecar=up())], None),
+        ("it has failed for good, but a helper may start it anew", a_job(backoffLimit=0),
+         [attempt(container("app", ended(3, 400)), restarts_anew(), chosen=["app"], sidecar=up())],
+         ("app 3", "no retry while mesh runs", 1000)),
         ("its command is not found, and it is tried again", None,
          [scheduled(container("app", waits("CrashLoopBackOff"), restarts=3), policy="OnFailure")], None),
         ("a native sidecar crashes again and again", None,
@@ -130,7 +142,16 @@ def test_why_no_pod_is_made_is_said_where_it_is_known() -> None:
 
 
 def test_since_when_it_waits_has_to_be_known() -> None:
-    assert find(a_job(), [attempt(PULLS)], {}, "", THRESHOLDS) is None
+    assert find(a_job(), [attempt(PULLS)], {}, {}, "", THRESHOLDS) is None
+
+
+@pytest.mark.parametrize(("waited", "is_told"), [(119, False), (120, True)])
+def test_what_the_sidecar_has_told_of_before_is_not_told_again_as_not_started(waited: float, is_told: bool) -> None:
+    healed = scheduled(container("app", waits()), sidecar=up())
+    found = find(a_job(), [healed], {}, {"uid-p1": waited}, "", THRESHOLDS)
+    assert (found is None) is is_told
+    alone = scheduled(container("app", waits()))
+    assert find(a_job(), [alone], {}, {"uid-p1": waited}, "", THRESHOLDS) is not None, "the mark knows"
 
 
 @pytest.mark.parametrize("reason", sorted(STUCK_REASONS))
