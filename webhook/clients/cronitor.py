@@ -11,6 +11,7 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 from urllib3.util.ssl_ import create_urllib3_context
 
+from webhook.annotation_values import clean
 from webhook.clients.deadline import CuttableAdapter, limited
 from webhook.errors import CronitorError, KeyRefused, MonitorsRejected, TooManyRequests
 
@@ -130,7 +131,7 @@ class MonitorsClient:
         status = response.status_code
         if 200 <= status < 300:
             return
-        words = _reason(response).replace(self._key, "…")[:LONGEST_WORDS]
+        words = clean(_reason(response)).replace(self._key, "…")[:LONGEST_WORDS]
         if status in REJECTED_STATUSES:
             raise MonitorsRejected(status, words)
         if status in (401, 403):

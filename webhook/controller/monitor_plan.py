@@ -17,7 +17,7 @@
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache, cached_property
@@ -100,8 +100,9 @@ def plan(
         if len(ones) > 1:
             ones.sort(key=lambda one: (one.created, one.cron_job.uid))
             shared.append(Shared(key, tuple(one.cron_job for one in ones)))
-        fingerprints[key] = ones[0].fingerprint
-        planning.keep(ones[0], records.get(key))
+        counts = _counting(ones)
+        fingerprints[key] = counts.fingerprint
+        planning.keep(counts, records.get(key))
     gone = {key: record for key, record in records.items() if key not in by_key and not _is_done_with(record)}
     still_missing = {key: min(missing.get(key, now), now) for key in gone}
     for key, record in gone.items():
@@ -128,6 +129,14 @@ def rejected_record(put: Put, now: float, words: str) -> Record:
         return replace(put.record, paused=before.paused, pausing=before.pausing)
     rejection = Rejection(put.wanted, now, words[:LONGEST_WORDS])
     return replace(before, cron_job=put.record.cron_job, rejected=rejection)
+
+
+def _counting(ones: Sequence[Wanted]) -> Wanted:
+    """What the monitor of these is to be: as the first wants it, but paused only where none of them runs any more."""
+    first = ones[0]
+    if first.monitor.suspended and not all(one.monitor.suspended for one in ones):
+        return replace(first, monitor=replace(first.monitor, suspended=False))
+    return first
 
 
 class _Planning:
@@ -162,7 +171,8 @@ class _Planning:
         body = dict(monitor.attributes)
         for name in (set(before.attributes) - body.keys()) & self._policy.resets.keys():
             body[name] = self._policy.resets[name]
-        pauses = monitor.suspended and not before.paused
+        # Once: whoever resumes it while its CronJob stays suspended wants it so.
+        pauses = monitor.suspended and not (before.paused or (before.suspended and before.removed is None))
         if pauses or (before.may_be_paused_by_us and not monitor.suspended):
             body["paused"] = monitor.suspended
         put = replace(
@@ -172,6 +182,7 @@ class _Planning:
             attributes=names_of(monitor.attributes),
             paused=monitor.suspended,
             pausing=False,
+            suspended=monitor.suspended,
             rejected=None,
             removed=None,
         )

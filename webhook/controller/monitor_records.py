@@ -42,8 +42,9 @@ class Rejection(NamedTuple):
 class Record:
     """`fingerprint` is that of what was put last, `attributes` are its names; empty where nothing has been.
 
-    `paused`: we paused it. `pausing`: nobody else had, and we were about to; perhaps we have. `removed` makes it a
-    tombstone: when (Unix seconds) its CronJob had gone. `shared` is what `KeyShared` was told of last.
+    `suspended`: so was its CronJob then. `paused`: we paused it. `pausing`: nobody else had, and we were about to;
+    perhaps we have. `removed` makes it a tombstone: when (Unix seconds) its CronJob had gone. `shared` is what
+    `KeyShared` was told of last.
     """
 
     cron_job: CronJobReference
@@ -54,6 +55,7 @@ class Record:
     removed: float | None = None
     shared: str = ""
     pausing: bool = False
+    suspended: bool = False
 
     @property
     def was_put(self) -> bool:
@@ -124,6 +126,8 @@ def _written(record: Record) -> dict[str, Any]:
         entry["paused"] = True
     if record.pausing:
         entry["pausing"] = True
+    if record.suspended:
+        entry["suspended"] = True
     if record.rejected is not None:
         fingerprint_of_it, at, words = record.rejected
         entry["rejected"] = [fingerprint_of_it, round(at, 3), words[:LONGEST_WORDS]]
@@ -144,6 +148,7 @@ def _read(entry: Any) -> Record | None:
             attributes=_shared_tuple(str(entry.get("attributes", ""))),
             paused=entry.get("paused") is True,
             pausing=entry.get("pausing") is True,
+            suspended=entry.get("suspended") is True,
             rejected=_rejection(entry.get("rejected")),
             removed=None if removed is None else _moment(removed),
             shared=str(entry.get("shared", "")),

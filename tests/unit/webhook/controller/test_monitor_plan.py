@@ -19,7 +19,7 @@ def put(one: Wanted, **more: Any) -> Record:
     """The record of what was put as it is wanted."""
     return replace(
         Record(one.cron_job, fingerprint_of(one.monitor), names_of(one.monitor.attributes), one.monitor.suspended),
-        **more,
+        **{"suspended": one.monitor.suspended, **more},
     )
 
 
@@ -62,8 +62,10 @@ CASES = [
          False, told=True),
     Case("resumed, and a person had paused it", RUNNING, put(SUSPENDED, paused=False), ABSENT),
     Case("edited while suspended", wanted(suspended=True, note="new"), put(SUSPENDED), ABSENT),
-    Case("edited while suspended, and a person had paused it", wanted(suspended=True, note="new"),
-         put(SUSPENDED, paused=False), True, looked_up=True),
+    Case("edited while suspended, and a person had paused it, who may have resumed it since",
+         wanted(suspended=True, note="new"), put(SUSPENDED, paused=False), ABSENT),
+    Case("back again, suspended, and a person had paused it", SUSPENDED,
+         replace(TOMBSTONE, paused=False, suspended=True), True, told=True, looked_up=True),
     Case("back again", RUNNING, TOMBSTONE, False, told=True),
     Case("back again, and a person had paused it", RUNNING, replace(TOMBSTONE, paused=False), ABSENT, told=True),
     Case("back again, suspended", SUSPENDED, TOMBSTONE, ABSENT, told=True),
@@ -124,6 +126,14 @@ class TestShared:
     OLD = wanted("old", key="k", created="2026-01-01T00:00:00Z", note="old")
     NEW = wanted("new", key="k", created="2026-02-01T00:00:00Z", note="new")
     TWIN = wanted("twin", key="k", uid="a-uid", created="2026-01-01T00:00:00Z", note="twin")
+
+    @pytest.mark.parametrize(("newer_is_suspended", "paused"), [(False, None), (True, True)])
+    def test_it_is_paused_only_where_none_of_them_runs(self, newer_is_suspended: bool, paused: bool | None) -> None:
+        old = wanted("old", key="k", created="2026-01-01T00:00:00Z", suspended=True)
+        new = wanted("new", key="k", created="2026-02-01T00:00:00Z", suspended=newer_is_suspended)
+        (one,) = plan([old, new], {}, POLICY, START, {}).puts
+        assert one.body.get("paused") is paused
+        assert one.record.cron_job == old.cron_job
 
     @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
     def test_the_oldest_counts_and_all_are_named(self, order: tuple[int, int]) -> None:
