@@ -12,6 +12,7 @@ that applies ends the observation, but for the first, which lets the others go o
 | WAITING, RUNNING | being deleted, now past the Job's deadline | `fail` DeadlineExceeded, no code | TOLD |
 | WAITING, RUNNING | being deleted, not past a deadline | nothing | LEFT |
 | WAITING, RUNNING | `Ready` is false for `PodFailed`, the attempt has not failed by itself | nothing | LEFT |
+| WAITING | `OnFailure`, native sidecars alone have reached the limit, no stuck start was told | nothing | LEFT |
 | WAITING, RUNNING | `OnFailure`, restarts have reached the limit | `fail`, code of the newest failure | TOLD |
 | RUNNING | every watched container ended with 0, a deadline is near | nothing | LEFT |
 | RUNNING | every watched container ended with 0, one may restart in place | nothing | same |
@@ -63,6 +64,8 @@ STUCK_REASONS = frozenset(
 
 DEADLINE_MARGIN = 5.0
 """Seconds before a deadline in which a `complete` is left to the controller: the pod's end comes 2-3 s after."""
+
+NOTHING_STARTED = "nothing has started: the controller may have told so"
 
 IMPLIED_REASONS = frozenset({"", "Completed", "Error"})
 """Reasons that say no more than the exit code beside them."""
@@ -186,7 +189,7 @@ def _killed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: f
         if deadline is None or now < deadline:
             return _leave(progress, "the pod is being deleted")
         if progress.phase is Phase.WAITING and not progress.stuck_told:
-            return _leave(progress, "nothing has started: the controller may have told so")
+            return _leave(progress, NOTHING_STARTED)
         stamp = pod.deletion_requested_at
         message = cut(f"DeadlineExceeded · {_told(pod, watched, rules)}")
         return _fail(progress, stamp, message, None, pod, rules)
@@ -206,6 +209,8 @@ def _out_of_restarts(
     counting = [c for c in pod.containers if c.kind is Kind.INIT or c in watched]
     ends = [end for c in counting for end in (c.state, c.last) if isinstance(end, Terminated) and end.exit_code != 0]
     newest = max(ends, key=lambda end: end.finished_at or 0, default=None)
+    if newest is None and progress.phase is Phase.WAITING and not progress.stuck_told:
+        return _leave(progress, NOTHING_STARTED)
     code = newest.exit_code if newest else None
     stamp = (newest.finished_at if newest else None) or now
     return _fail(progress, stamp, _told(pod, tuple(map(_as_failed, watched)), rules), code, pod, rules)

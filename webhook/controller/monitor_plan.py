@@ -5,15 +5,15 @@
 | is wanted | never put, changed, or its tombstone is there | put |
 | | as it was put last | nothing, also after a restart |
 | | rejected by Cronitor, and unchanged since | nothing, but once in some hours |
-| its CronJob is suspended | we have not paused it | put with `paused: true`, if nobody else has paused it |
+| its CronJob is suspended | it was not when it was put last | put with `paused: true`, if nobody else has paused it |
 | | we were about to, and do not know what came of it | put with `paused: true`: the pause is ours |
-| | we have | put without `paused`, if it has changed at all: a pause that a person lifts stays lifted |
+| | it was already | put without `paused`, if it has changed at all: a pause that a person lifts stays lifted |
 | its CronJob is not suspended | we have paused it, or were about to | put with `paused: false` |
 | | a person has paused it | without `paused` |
 | nobody wants it any more | we have put it, some seconds have passed | `monitors.onRemove`: paused, kept, deleted |
 | | it is to be deleted, and a run of its key is open | deleted afterwards: what that run tells would make it again |
 | | we have not put it | never touched |
-| two CronJobs want its key | | that of the older one counts |
+| two CronJobs want its key | | that of the older one counts; suspended only if both are |
 """
 
 import hashlib
@@ -128,7 +128,8 @@ def rejected_record(put: Put, now: float, words: str) -> Record:
     if not put.wanted:  # it was to be paused: that is not asked for again
         return replace(put.record, paused=before.paused, pausing=before.pausing)
     rejection = Rejection(put.wanted, now, words[:LONGEST_WORDS])
-    return replace(before, cron_job=put.record.cron_job, rejected=rejection)
+    suspended = before.suspended and put.record.suspended  # one that goes on is paused once more when it is suspended
+    return replace(before, cron_job=put.record.cron_job, suspended=suspended, rejected=rejection)
 
 
 def _counting(ones: Sequence[Wanted]) -> Wanted:
@@ -180,7 +181,7 @@ class _Planning:
             cron_job=wanted.cron_job,
             fingerprint=wanted.fingerprint,
             attributes=names_of(monitor.attributes),
-            paused=monitor.suspended,
+            paused=monitor.suspended and (pauses or before.may_be_paused_by_us),
             pausing=False,
             suspended=monitor.suspended,
             rejected=None,

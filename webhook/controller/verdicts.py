@@ -293,7 +293,7 @@ def _with_verdict(mark: RunMark, seen: Seen, outcome: Outcome, rules: Rules) -> 
             mark = _with_run_at_last(mark, seen)
             return mark.owing(telling.complete(seen.job, seen.attempts, mark.start, outcome.at))
         case ("complete", "fail") if any(_has_told_completion(attempt) for attempt in seen.attempts):
-            return replace(mark, verdict="complete", owed=tuple(one for one in mark.owed if not one.is_verdict))
+            return replace(mark, verdict="complete", run=True, owed=())  # nothing may follow it
         case ("complete", "fail") if not mark.selective:  # it was given more retries, or time, after its pod was made
             return mark.owing(telling.complete(seen.job, seen.attempts, mark.start, outcome.at))
         case ("fail", "complete") if not mark.selective:

@@ -186,6 +186,14 @@ def test_where_nothing_has_started_by_the_deadline_the_failure_may_be_told_alrea
     assert (step.events, step.progress.phase) == ((), Phase.TOLD if stuck_told else Phase.LEFT)
 
 
+@pytest.mark.parametrize("stuck_told", [False, True])
+def test_where_native_sidecars_alone_have_reached_the_limit_the_failure_may_be_told_already(stuck_told: bool) -> None:
+    mesh = container("mesh", waiting("CrashLoopBackOff"), restarts=6, restartPolicy="Always")
+    raw = pod(container("app", waiting("PodInitializing")), init=(own(), mesh), restart_policy="OnFailure")
+    step = see(raw, replace(RULES, backoff_limit=6), Progress(stuck_told=stuck_told))
+    assert (step.events, step.progress.phase) == ((), Phase.TOLD if stuck_told else Phase.LEFT)
+
+
 def test_a_pod_that_the_kubelet_fails_is_left_to_the_controller() -> None:
     step = see(pod(container("app", ended(0)), ready_reason="PodFailed"))
     assert (step.events, step.progress.phase) == ((), Phase.LEFT)

@@ -101,6 +101,21 @@ def test_what_is_put(case: Case) -> None:
     assert replace(after, wanted={}) == Plan(), "what was put is put once"
 
 
+def test_a_pause_of_a_person_stays_his_through_an_edit_while_suspended() -> None:
+    edited = wanted(suspended=True, note="new")
+    (one,) = plan([edited], {"backup": put(SUSPENDED, paused=False)}, POLICY, START, {}).puts
+    assert not one.record.paused
+    (resumed,) = plan([wanted(note="new")], {"backup": one.record}, POLICY, START, {}).puts
+    assert "paused" not in resumed.body
+
+
+def test_a_suspension_after_a_resumption_that_was_rejected_pauses_again() -> None:
+    (resumed,) = plan([EDITED], {"backup": put(SUSPENDED)}, POLICY, START, {}).puts
+    record = replace(rejected_record(resumed, START, "no such list"), paused=False)  # that much was taken
+    (again,) = plan([wanted(suspended=True, note="newer")], {"backup": record}, POLICY, START, {}).puts
+    assert again.body["paused"] is True
+
+
 def test_what_was_rejected_is_not_all_tried_again_at_once() -> None:
     many = [wanted(f"c{number}") for number in range(200)]
     records = {one.monitor.key: rejected(one) for one in many}
