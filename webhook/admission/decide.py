@@ -171,8 +171,7 @@ def _could_be_hurt(pod: Json, job: Json) -> Reason | None:
     deadlines = (spec.get("activeDeadlineSeconds"), pod["spec"].get("activeDeadlineSeconds"))
     if any(deadline is not None and deadline < SHORTEST_DEADLINE_SECONDS for deadline in deadlines):
         return Reason.SHORT_DEADLINE
-    limit = spec.get("backoffLimit", 6)
-    if pod["spec"].get("restartPolicy") == "OnFailure" and limit < LEAST_RESTART_LIMIT:
+    if pod["spec"].get("restartPolicy") == "OnFailure" and workloads.backoff_limit(job) < LEAST_RESTART_LIMIT:
         return Reason.RESTART_LIMIT
     rules = (spec.get("podFailurePolicy") or {}).get("rules") or ()
     if any(rule.get("onExitCodes") and not rule["onExitCodes"].get("containerName") for rule in rules):

@@ -83,7 +83,7 @@ def _environment(
         "CRONITOR_LOG_COMPLETE": "true" if identity.logs_complete else None,
         "CRONITOR_SERIES": job["metadata"]["uid"],
         "CRONITOR_TELLS": ",".join(word for word in TELLS if word in told),
-        "CRONITOR_BACKOFF_LIMIT": job["spec"].get("backoffLimit", 6),
+        "CRONITOR_BACKOFF_LIMIT": workloads.backoff_limit(job),
         "CRONITOR_FAILED_ATTEMPTS": workloads.attempts_before_next(job),
         "CRONITOR_JOB_DEADLINE_SECONDS": job["spec"].get("activeDeadlineSeconds"),
         "CRONITOR_JOB_STARTED_AT": started_at,

@@ -18,6 +18,7 @@ from typing import Any
 
 from webhook import workloads
 from webhook.admission.decide import CONTAINER, INJECTED_LABEL
+from webhook.controller import pod_history
 from webhook.exemption import Cause, Exemption
 from webhook.state import Breaker, Standing
 
@@ -125,7 +126,7 @@ def harm(pod: Json) -> Harm | None:
         reason = str(ended["reason"])
         blocks = looping or (reason in NOT_RUN and not _is_over(pod))
         return Harm(reason, str(ended.get("message", "")), _finished(ended), blocks=blocks)
-    if looping and (not _was_killed(ends) or int(found.get("restartCount") or 0) >= KILLS_BORNE):
+    if looping and (not _was_killed(ends) or pod_history.restarts(found) >= KILLS_BORNE):
         code = ends[0].get("exitCode") if ends else None
         return Harm("CrashLoopBackOff", f"exit code {code}", _finished(ends[0]) if ends else _created(pod), blocks=True)
     return None

@@ -6,7 +6,7 @@ must survive all of them stands in the Job's mark.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,6 +167,17 @@ class RunBook:
             order = (str(pod["metadata"].get("creationTimestamp")), pod["metadata"]["name"])
             yield order, parse(pod, gone_at=gone_at, chosen=chosen, ignored=self._ignored)
 
+    def _note_waiting(self, entry: Entry, uid: str, names: Sequence[str]) -> None:
+        """`names`: the containers of pod `uid` that hang now."""
+        before = {place: since for place, since in entry.waiting_since.items() if place[0] == uid}
+        if not names and not before:
+            return
+        now = self._clock()
+        others = {place: since for place, since in entry.waiting_since.items() if place not in before}
+        entry.waiting_since = others | {(uid, name): before.get((uid, name), now) for name in names}
+        if before:
+            entry.waited[uid] = max(entry.waited.get(uid, 0.0), now - min(before.values()))
+
     def _job_changed(self, kind: str, job: Json) -> None:
         metadata = job["metadata"]
         uid, name = metadata["uid"], (metadata["namespace"], metadata["name"])
@@ -205,12 +216,7 @@ class RunBook:
                 known = entry.pods.get(uid)
                 pod = pod_history.remembering(known[0], pod) if known else pod
                 entry.pods[uid] = (pod, self._clock() if kind in GONE else None)
-            names, now = () if kind in GONE else attempts.hanging(pod), self._clock()
-            before = {place: since for place, since in entry.waiting_since.items() if place[0] == uid}
-            others = {place: since for place, since in entry.waiting_since.items() if place not in before}
-            entry.waiting_since = others | {(uid, name): before.get((uid, name), now) for name in names}
-            if before:
-                entry.waited[uid] = max(entry.waited.get(uid, 0.0), now - min(before.values()))
+            self._note_waiting(entry, uid, () if kind in GONE else attempts.hanging(pod))
             if entry.job is None and not entry.pods:
                 del self._entries[job]
 

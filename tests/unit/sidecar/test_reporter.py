@@ -150,9 +150,14 @@ def test_failures_that_the_job_did_not_count_yet_are_counted(later: Callable[...
     assert [(event.message, event.error_count) for event in ran.sent] == [("attempt 3/1 · app 0", 2)]
 
 
+def killed_with(journal: Journal) -> dict[str, Any]:
+    """Our container in its second incarnation, after one that left this."""
+    message = journals.encode(journal).decode()
+    return own(running(0), last={"terminated": {**ended(137)["terminated"], "message": message}}, restarts=1)
+
+
 def test_after_a_restart_what_was_passed_on_is_not_told_again(later: Callable[..., Rig]) -> None:
-    before = journals.encode(Journal((Entry(EARLIER, Delivery.ACCEPTED),))).decode()
-    ours = own(running(0), last={"terminated": {**ended(137)["terminated"], "message": before}}, restarts=1)
+    ours = killed_with(Journal((Entry(EARLIER, Delivery.ACCEPTED),)))
     ran = later().run(
         seen(pod(container("app", running()), init=(ours,))),
         Earlier(Beginning(EARLIER, owed=True)),
@@ -167,8 +172,7 @@ def test_after_a_restart_what_was_passed_on_is_not_told_again(later: Callable[..
 def test_what_an_earlier_pod_has_completed_is_not_told_again_nor_after_a_restart(
     later: Callable[..., Rig], before: Journal
 ) -> None:
-    text = journals.encode(before).decode()
-    ours = own(running(0), last={"terminated": {**ended(137)["terminated"], "message": text}}, restarts=1)
+    ours = killed_with(before)
     ran = later().run(
         seen(pod(container("app", running()), init=(ours,))),
         Earlier(Beginning(EARLIER, completed=True)),
