@@ -25,7 +25,8 @@ that applies ends the observation, but for the first, which lets the others go o
 
 The attempt has failed when an init container ended with another code than 0, or when one of the watched containers
 did and all containers that count have ended. What is not ours to tell (`Rules.tells`) turns TOLD into LEFT. A
-failure that follows a stuck start is the same failure: TOLD, and nothing is told again.
+failure that follows a stuck start is the same failure: TOLD, and nothing is told again; LEFT where the containers
+started so late that the controller may have told one.
 
 The start is not ours to tell in a pod that is not the run's first, unless `take_up` finds that the earlier ones could
 not.
@@ -310,6 +311,8 @@ def _fail(progress: Progress, stamp: float, message: str, code: int | None, pod:
         return Step(replace(progress, phase=Phase.TOLD))
     if State.FAIL not in rules.tells:
         return _leave(progress, "fail is not the sidecar's to tell")
+    if _may_be_told_already(pod, rules):
+        return _leave(progress, "its start took so long that the controller may have told so")
     event = Event(
         State.FAIL,
         stamp,
@@ -319,6 +322,17 @@ def _fail(progress: Progress, stamp: float, message: str, code: int | None, pod:
         error_count=_failed_attempts(pod, rules) + (pod.restart_policy != "OnFailure"),
     )
     return Step(replace(progress, phase=Phase.TOLD), (event,))
+
+
+def _may_be_told_already(pod: Pod, rules: Rules) -> bool:
+    """Whether the controller may have told that this pod does not start: a failure after that is not told again.
+
+    Where containers that do not count go on, the controller waits for us.
+    """
+    watched = watched_containers(pod, rules)
+    starts = [start for c in watched if (start := c.first_known_start) is not None]
+    began_late = bool(starts) and min(starts) - pod.created_at >= rules.unscheduled_seconds
+    return began_late and not is_selective(pod, watched)
 
 
 def _leave(progress: Progress, reason: str) -> Step:

@@ -12,8 +12,8 @@ class Rules:
 
     `passes_run_on`: it is not the run's first pod, and tells how the run began where an earlier sidecar could not; with
     `run` in `tells` it may be the first.
-    `run_started_at` is the first start of an earlier pod, where one is known. `stuck_told`: the sidecar of an earlier
-    pod of this run has told a stuck start.
+    `run_started_at` is the first start of an earlier pod, where one is known. `stuck_told`: that a start of this run
+    is stuck has been told. `unscheduled_seconds`: after so long the controller tells that a pod does not start.
     """
 
     tells: frozenset[State]
@@ -26,6 +26,7 @@ class Rules:
     ignored: frozenset[str] = frozenset()
     stuck_seconds: float = 120.0
     stuck_told: bool = False
+    unscheduled_seconds: float = 600.0
     manual: bool = False
     passes_run_on: bool = False
 

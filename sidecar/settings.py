@@ -84,6 +84,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         ignored=frozenset(read.each("CRONITOR_IGNORE_CONTAINERS", str, "container names")),
         stuck_seconds=read.number("CRONITOR_STUCK_SECONDS", float, 120.0),
         stuck_told=read.text("CRONITOR_STUCK_TOLD") == "true",
+        unscheduled_seconds=read.number("CRONITOR_UNSCHEDULED_SECONDS", float, 600.0),
         manual=read.text("CRONITOR_MANUAL", "false") == "true",
     )
     host = read.required("KUBERNETES_SERVICE_HOST")

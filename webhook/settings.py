@@ -109,6 +109,7 @@ def parse(document: Any, environment: Mapping[str, str]) -> Settings:
     at = _Section(document, "")
     log, config, cronitor = at.section("log"), at.section("config"), at.section("cronitor")
     admission, controller, proxy = at.section("admission"), at.section("controller"), at.section("proxy")
+    unscheduled_seconds = controller.integer("unscheduledSeconds", 1, 86400)
     return Settings(
         pod_name=_variable(environment, "POD_NAME"),
         namespace=_variable(environment, "POD_NAMESPACE"),
@@ -130,7 +131,7 @@ def parse(document: Any, environment: Mapping[str, str]) -> Settings:
         injection_enabled=at.section("injection").boolean("enabled"),
         dry_run=at.boolean("dryRun"),
         breaker=_breaker(at.section("breaker")),
-        sidecar=_sidecar(at.section("sidecar")),
+        sidecar=_sidecar(at.section("sidecar"), unscheduled_seconds),
         names=_names(at.section("names")),
         admission_port=admission.integer("port", 1, 65535),
         admission_health_port=admission.integer("healthPort", 1, 65535),
@@ -141,7 +142,7 @@ def parse(document: Any, environment: Mapping[str, str]) -> Settings:
         token_seconds=controller.integer("tokenSeconds", 600, 2**32),
         # Cronitor takes 50 from one address, the sidecars' among them.
         events_per_second=controller.integer("eventsPerSecond", 1, 50),
-        unscheduled_seconds=controller.integer("unscheduledSeconds", 1, 86400),
+        unscheduled_seconds=unscheduled_seconds,
     )
 
 
@@ -154,7 +155,7 @@ def _breaker(section: "_Section") -> BreakerSettings:
     )
 
 
-def _sidecar(section: "_Section") -> Sidecar:
+def _sidecar(section: "_Section", unscheduled_seconds: int) -> Sidecar:
     return Sidecar(
         image=section.text("image"),
         image_pull_policy=section.one_of("imagePullPolicy", "IfNotPresent", "Always", "Never"),
@@ -164,6 +165,7 @@ def _sidecar(section: "_Section") -> Sidecar:
         guaranteed_resources=section.section("guaranteedResources").mapping,
         ignore_containers=section.texts("ignoreContainers"),
         stuck_seconds=section.integer("stuckSeconds", 1, 86400),
+        unscheduled_seconds=unscheduled_seconds,
         log_level=section.one_of("logLevel", "debug", "info", "warning", "error"),
     )
 

@@ -46,6 +46,7 @@ SIDECAR = Sidecar(
     guaranteed_resources={},
     ignore_containers=("istio-proxy", "linkerd-proxy"),
     stuck_seconds=90,
+    unscheduled_seconds=500,
     log_level="debug",
 )
 TEMPLATE = Template(
@@ -144,6 +145,7 @@ def test_everything_that_admission_says_arrives() -> None:
         ignored=frozenset({"istio-proxy", "linkerd-proxy"}),
         stuck_seconds=90,
         stuck_told=True,
+        unscheduled_seconds=500,
         manual=True,
     )
 

@@ -17,6 +17,7 @@ from tests.e2e.world import INJECTION, World, eventually
 from tests.installation import TEST_LABEL
 
 API_KEY = "e2e-sdk-key-0a1b2c3d"
+OTHER_API_KEY = "e2e-sdk-key-9k8j7h6g"
 TELEMETRY_KEY = "e2e-telemetry-key-4e5f6a7b"
 NAMESPACE_KEY = "e2e-own-key-8h9i0j1k"
 NAMESPACED = Callable[..., str]

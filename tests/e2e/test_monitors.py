@@ -11,7 +11,7 @@ import pytest
 from tests import installation
 from tests.cluster import run
 from tests.cronitor.stand_in import StandIn
-from tests.e2e.conftest import API_KEY, NAMESPACE_KEY, NAMESPACED, TELEMETRY_KEY, flush_old_replicas
+from tests.e2e.conftest import API_KEY, NAMESPACE_KEY, NAMESPACED, OTHER_API_KEY, TELEMETRY_KEY, flush_old_replicas
 from tests.e2e.world import INCLUDE, INJECTION, Json, World, cron_job, eventually
 from tests.installation import NAMESPACE, TEST_LABEL
 from webhook.controller.plan import secret_text
@@ -285,6 +285,22 @@ def test_a_telemetry_key_for_monitors_is_said_loudly(
     installed()
     has(cronitor, key_of(found))
     eventually(lambda: "telemetry key" not in _readiness(world), "readiness without a complaint")
+
+
+def test_with_another_key_everything_is_put_once_more(
+    world: World, cronitor: StandIn, made: Made, installed: Callable[..., None]
+) -> None:
+    """It may be that of another account. Going back is another one again."""
+    running, suspended = made("kept"), made("kept-suspended", spec={"suspend": True})
+    has(cronitor, key_of(running))
+    has(cronitor, key_of(suspended), paused=True)
+    cronitor.account.keys = {**cronitor.account.keys, OTHER_API_KEY: "sdk"}
+    cronitor.edit_monitor(key_of(running), name="of another account")
+    cronitor.edit_monitor(key_of(suspended), name="of another account", paused=False)
+    installed(api_key=OTHER_API_KEY)
+    names = {key_of(one): f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in (running, suspended)}
+    has(cronitor, key_of(running), name=names[key_of(running)], paused=False)
+    has(cronitor, key_of(suspended), name=names[key_of(suspended)], paused=True)
 
 
 def _readiness(world: World) -> str:

@@ -29,6 +29,7 @@ TAKEN_FOR_GRANTED = {
     "CRONITOR_BACKOFF_LIMIT": "6",
     "CRONITOR_FAILED_ATTEMPTS": "0",
     "CRONITOR_STUCK_SECONDS": "120",
+    "CRONITOR_UNSCHEDULED_SECONDS": "600",
     "CRONITOR_GRACE_SECONDS": "30",
     "CRONITOR_LOG_LEVEL": "info",
 }
@@ -91,6 +92,7 @@ def _environment(
         "CRONITOR_CONTAINERS": ",".join(options.containers or ()),
         "CRONITOR_IGNORE_CONTAINERS": ",".join(sidecar.ignore_containers),
         "CRONITOR_STUCK_SECONDS": sidecar.stuck_seconds,
+        "CRONITOR_UNSCHEDULED_SECONDS": sidecar.unscheduled_seconds,
         "CRONITOR_STUCK_TOLD": "true" if mark and mark.stuck else None,
         "CRONITOR_GRACE_SECONDS": pod["spec"].get("terminationGracePeriodSeconds", 30),
         "CRONITOR_MANUAL": "true" if workloads.is_manual(job) else None,

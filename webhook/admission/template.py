@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """What the injected container is made of. `resources` are Kubernetes' own; `run_as_user` None leaves it out."""
+    """What the injected container is made of. `resources` are Kubernetes' own; `run_as_user` None leaves it out.
+
+    `unscheduled_seconds` is the controller's threshold: what it may have told by then is not told again.
+    """
 
     image: str
     image_pull_policy: str
@@ -17,6 +20,7 @@ class Sidecar:
     guaranteed_resources: Mapping[str, str]
     ignore_containers: tuple[str, ...]
     stuck_seconds: int
+    unscheduled_seconds: int
     log_level: str
 
 

@@ -17,7 +17,7 @@ from webhook.controller import outbox, plan
 from webhook.controller.events import EventRecorder
 from webhook.controller.job_index import JobIndex
 from webhook.controller.marks import Absence
-from webhook.controller.monitor_requests import Monitors
+from webhook.controller.monitor_requests import AccountMonitors
 from webhook.controller.monitoring import Monitoring
 from webhook.controller.namespace_keys import NamespaceKeys, UnusableKeys
 from webhook.controller.namespaces import NamespaceCaches, NamespaceKeeper
@@ -60,7 +60,7 @@ class Controller:
         wanted: plan.Wanted,
         objects: OwnedObjects,
         telemetry: Telemetry,
-        monitors: Monitors,
+        monitors: AccountMonitors,
         keys: NamespaceKeys,
         others: Mapping[str, Reconciler],
     ) -> None:

@@ -4,9 +4,11 @@
 |---|---|---|
 | is wanted | never put, changed, or its tombstone is there | put |
 | | as it was put last | nothing, also after a restart |
+| | as it was put last, but with another key or address | put: that account may not have it |
 | | rejected by Cronitor, and unchanged since | nothing, but once in some hours |
 | its CronJob is suspended | it was not when it was put last | put with `paused: true`, if nobody else has paused it |
 | | we were about to, and do not know what came of it | put with `paused: true`: the pause is ours |
+| | we had paused it with another key or address | put with `paused: true` |
 | | it was already | put without `paused`, if it has changed at all: a pause that a person lifts stays lifted |
 | its CronJob is not suspended | we have paused it, or were about to | put with `paused: false` |
 | | a person has paused it | without `paused` |
@@ -71,12 +73,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`resets` are the values that take back attributes which were put and are not wanted any more."""
+    """`resets` are the values that take back attributes which were put and are not wanted any more.
+
+    `account`: where monitors are put (`MonitorsClient.account`).
+    """
 
     on_remove: OnRemove = OnRemove.PAUSE
     resets: Mapping[str, Any] = field(default_factory=dict)
     patience_seconds: float = REMOVAL_PATIENCE_SECONDS
     rejected_again_seconds: float = REJECTED_AGAIN_SECONDS
+    account: str = ""
 
 
 def plan(
@@ -127,9 +133,15 @@ def rejected_record(put: Put, now: float, words: str) -> Record:
     before = put.before or Record(put.record.cron_job)
     if not put.wanted:  # it was to be paused: that is not asked for again
         return replace(put.record, paused=before.paused, pausing=before.pausing)
-    rejection = Rejection(put.wanted, now, words[:LONGEST_WORDS])
-    suspended = before.suspended and put.record.suspended  # one that goes on is paused once more when it is suspended
-    return replace(before, cron_job=put.record.cron_job, suspended=suspended, rejected=rejection)
+    if before.is_elsewhere(put.record.account):
+        before = replace(before, fingerprint="", attributes=())  # here it never was
+    return replace(
+        before,
+        cron_job=put.record.cron_job,
+        suspended=before.suspended and put.record.suspended,  # one that goes on is paused anew when it is suspended
+        rejected=Rejection(put.wanted, now, words[:LONGEST_WORDS]),
+        account=put.record.account,
+    )
 
 
 def _counting(ones: Sequence[Wanted]) -> Wanted:
@@ -164,8 +176,8 @@ class _Planning:
         key, monitor = wanted.monitor.key, wanted.monitor
         if record is not None and not self._is_to_be_put(wanted, record):
             told = record.cron_job.uid != wanted.cron_job.uid or record.rejected is not None
-            settled = replace(record, cron_job=wanted.cron_job, rejected=None)
-            if _is_put(wanted, record) and settled != record:
+            settled = replace(record, cron_job=wanted.cron_job, rejected=None, account=self._policy.account)
+            if self._is_put(wanted, record) and settled != record:
                 self.settled.append(Settled(key, settled, told))
             return
         before = record or Record(wanted.cron_job)
@@ -174,6 +186,7 @@ class _Planning:
             body[name] = self._policy.resets[name]
         # Once: whoever resumes it while its CronJob stays suspended wants it so.
         pauses = monitor.suspended and not (before.paused or (before.suspended and before.removed is None))
+        pauses |= monitor.suspended and before.may_be_paused_by_us and before.is_elsewhere(self._policy.account)
         if pauses or (before.may_be_paused_by_us and not monitor.suspended):
             body["paused"] = monitor.suspended
         put = replace(
@@ -186,10 +199,11 @@ class _Planning:
             suspended=monitor.suspended,
             rejected=None,
             removed=None,
+            account=self._policy.account,
         )
         was_rejected = before.rejected is not None
         is_new = not before.was_put or before.removed is not None or before.cron_job.uid != wanted.cron_job.uid
-        may_be_paused = pauses and not before.pausing
+        may_be_paused = pauses and not before.may_be_paused_by_us
         told = is_new or was_rejected
         self._puts.append((was_rejected, Put(key, body, put, record, wanted.fingerprint, told, may_be_paused)))
 
@@ -215,9 +229,11 @@ class _Planning:
                 self.settled.append(Settled(key, tombstone))
 
     def _is_to_be_put(self, wanted: Wanted, record: Record) -> bool:
-        if _is_put(wanted, record):
+        if self._is_put(wanted, record):
             return False
         if record.rejected is None or record.rejected.fingerprint != wanted.fingerprint:
+            return True
+        if record.is_elsewhere(self._policy.account):
             return True
         if record.cron_job.uid != wanted.cron_job.uid:
             return True  # nobody has told this one
@@ -227,11 +243,12 @@ class _Planning:
             return False
         return True
 
-
-def _is_put(wanted: Wanted, record: Record) -> bool:
-    """Whether Cronitor has it as it is wanted, but for what people have changed there."""
-    needs_resuming = record.may_be_paused_by_us and not wanted.monitor.suspended
-    return record.removed is None and record.fingerprint == wanted.fingerprint and not needs_resuming
+    def _is_put(self, wanted: Wanted, record: Record) -> bool:
+        """Whether Cronitor has it as it is wanted, but for what people have changed there."""
+        if record.removed is not None or record.is_elsewhere(self._policy.account):
+            return False
+        needs_resuming = record.may_be_paused_by_us and not wanted.monitor.suspended
+        return record.fingerprint == wanted.fingerprint and not needs_resuming
 
 
 def _is_done_with(record: Record) -> bool:

@@ -42,6 +42,7 @@ class Rejection(NamedTuple):
 class Record:
     """`fingerprint` is that of what was put last, `attributes` are its names; empty where nothing has been.
 
+    `account` is where it was put or rejected (`MonitorsClient.account`); empty where that was not written down.
     `suspended`: so was its CronJob then. `paused`: we paused it. `pausing`: nobody else had, and we were about to;
     perhaps we have. `removed` makes it a tombstone: when (Unix seconds) its CronJob had gone. `shared` is what
     `KeyShared` was told of last.
@@ -56,6 +57,7 @@ class Record:
     shared: str = ""
     pausing: bool = False
     suspended: bool = False
+    account: str = ""
 
     @property
     def was_put(self) -> bool:
@@ -64,6 +66,10 @@ class Record:
     @property
     def may_be_paused_by_us(self) -> bool:
         return self.paused or self.pausing
+
+    def is_elsewhere(self, account: str) -> bool:
+        """Whether that was with another key or at another address, so that this account may not have it."""
+        return self.account not in ("", account)
 
     def repeats_rejection(self, earlier: "Record | None") -> bool:
         """Whether the same was rejected in the same words before, for the same CronJob."""
@@ -128,6 +134,8 @@ def _written(record: Record) -> dict[str, Any]:
         entry["pausing"] = True
     if record.suspended:
         entry["suspended"] = True
+    if record.account:
+        entry["account"] = record.account
     if record.rejected is not None:
         fingerprint_of_it, at, words = record.rejected
         entry["rejected"] = [fingerprint_of_it, round(at, 3), words[:LONGEST_WORDS]]
@@ -149,6 +157,7 @@ def _read(entry: Any) -> Record | None:
             paused=entry.get("paused") is True,
             pausing=entry.get("pausing") is True,
             suspended=entry.get("suspended") is True,
+            account=str(entry.get("account", "")),
             rejected=_rejection(entry.get("rejected")),
             removed=None if removed is None else _moment(removed),
             shared=str(entry.get("shared", "")),

@@ -22,6 +22,13 @@ class Monitors(Protocol):
     def pauses_on(self, page: int) -> Mapping[str, bool]: ...
 
 
+class AccountMonitors(Monitors, Protocol):
+    """The same, by one key at one address; `account` is another one where those are."""
+
+    @property
+    def account(self) -> str: ...
+
+
 class CountedMonitors:
     """The same, in metrics. `worked` is called when Cronitor has answered to a key that may put and delete."""
 

@@ -145,6 +145,7 @@ class MonitorSync:
         """Put a batch, and write down what has come of it even where that is an error; whether that was all of it."""
         changed: list[str] = []
         to_send: list[Put] = []
+        found: Sequence[Put | Settled] = ()
         try:
             found = self._pauses.look_up(batch, until)
             self._settle(one for one in found if isinstance(one, Settled))

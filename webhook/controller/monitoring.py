@@ -8,7 +8,7 @@ from webhook.controller.events import EventRecorder
 from webhook.controller.monitor_events import ProblemTeller, events_on_cron_jobs
 from webhook.controller.monitor_index import MonitorIndex
 from webhook.controller.monitor_plan import Policy
-from webhook.controller.monitor_requests import Monitors
+from webhook.controller.monitor_requests import AccountMonitors
 from webhook.controller.monitor_store import RecordStore
 from webhook.controller.monitor_sync import MonitorSync
 from webhook.controller.monitors import RESETS, MonitorDefaults
@@ -37,7 +37,7 @@ class Monitoring:
         levels: Levels,
         objects: OwnedObjects,
         owner_uid: str,
-        client: Monitors,
+        client: AccountMonitors,
         add: Callable[[Key, float], None],
         open_keys: Callable[[], Collection[str]],
     ) -> None:
@@ -52,7 +52,7 @@ class Monitoring:
             changed=lambda: add(MONITORS, SETTLE_SECONDS),
             complained=lambda namespace, name: add(Key("annotations", namespace, name), SETTLE_SECONDS),
         )
-        self._removals = Removals(self._index, Policy(settings.on_remove, RESETS))
+        self._removals = Removals(self._index, Policy(settings.on_remove, RESETS, account=client.account))
         self._sync = MonitorSync(
             self._removals.wanted,
             RecordStore(kube, objects, settings, owner_uid),

@@ -194,7 +194,7 @@ def _job(expected: Expected, seen: JobSeen) -> Iterator[str]:
             yield f"pod {number + 1} is {'' if pod.injected else 'not '}injected"
     if seen.outcome == GONE:
         return  # with its mark
-    told = expected.heard[-1].state if expected.heard else ""
+    told = next((one.state for one in reversed(expected.heard) if one.state != "run"), "")
     if (seen.mark.verdict if seen.mark else "") != told:
         yield f"the mark says {seen.mark.verdict or 'nothing' if seen.mark else 'nothing'}, not {told or 'nothing'}"
     if seen.mark and seen.mark.owed:

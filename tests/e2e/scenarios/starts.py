@@ -3,7 +3,7 @@
 from tests.e2e.faults.rows import waits
 from tests.e2e.scenarios import acts
 from tests.e2e.scenarios.acts import SECRET
-from tests.e2e.scenarios.shapes import SHORT_GRACE, SUCCEEDS, Shape, When, stuck, with_twins
+from tests.e2e.scenarios.shapes import ONCE, RUN, SHORT_GRACE, SUCCEEDS, Shape, When, stuck, with_twins
 from tests.e2e.world import Json, container
 
 MISSING = "127.0.0.1:1/missing:1"
@@ -36,6 +36,12 @@ STARTS = with_twins((
           (stuck("attempt 1/7 · pod not started: its volumes.*", When.UNSCHEDULED), *SUCCEEDS),
           (container(volumeMounts=[{"name": "needed", "mountPath": "/needed"}]),), acts.secret_made,
           pod={"volumes": [{"name": "needed", "secret": {"secretName": SECRET}}]}, own_namespace=True),
+    # The run has failed already, for whoever hears of it.
+    Shape("secret-of-a-volume-missing-and-fails",
+          (stuck("attempt 1/1 · pod not started: its volumes.*", When.UNSCHEDULED), RUN),
+          (container(script="sleep 1; exit 3", volumeMounts=[{"name": "needed", "mountPath": "/needed"}]),),
+          acts.secret_made, job=ONCE, pod={"volumes": [{"name": "needed", "secret": {"secretName": SECRET}}]},
+          ends="Failed", own_namespace=True),
     Shape("unschedulable", (stuck(r"attempt 1/7 · pod Unschedulable: 0/1 nodes are available.*", When.UNSCHEDULED),),
           act=acts.deleted_once_stuck, pod={"nodeSelector": {"cronitor-k8s.test/no-such-node": "true"}}, ends="gone"),
     Shape("unknown-scheduler", (stuck("attempt 1/7 · pod Unschedulable", When.UNSCHEDULED),),

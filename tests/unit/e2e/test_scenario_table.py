@@ -85,7 +85,8 @@ def test_what_is_heard_is_one_run_and_one_verdict_and_each_attempt_that_is_asked
     for heard in (shape.heard, *(one.heard for one in shape.later)):
         is_stuck = heard[:1] and heard[0].state == "fail"
         states = [one.state for one in (heard[1:] if is_stuck else heard)]
-        assert states in ([], ["run", *attempts, "complete"], ["run", *attempts, "fail"])
+        ends = [["complete"], *([[]] if is_stuck else [["fail"]])]  # a failure after a stuck start is the same failure
+        assert states in ([], *(["run", *attempts, *end] for end in ends))
         for one in heard:
             assert one.stamp
             assert (one.code == 0) == (one.state == "complete")

@@ -433,6 +433,24 @@ def test_complete_clears_a_stuck_start_and_a_failure_is_not_told_twice() -> None
     assert (told(failed), failed.progress.phase) == ([("run", None)], Phase.TOLD)
 
 
+@pytest.mark.parametrize(("start", "phase"), [(599, Phase.TOLD), (600, Phase.LEFT)])
+def test_a_failure_after_a_start_that_the_controller_may_have_told_is_left_to_it(start: float, phase: Phase) -> None:
+    for raw in (
+        pod(container("app", ended(3, start=start, end=900))),
+        pod(container("app", ended(0, start=650, end=900)), container("helper", ended(3, start=start, end=901))),
+        pod(container("app", running(700)), init=(own(), container("setup", ended(0, start=start))), deleted=950),
+        pod(container("app", running(start), last=ended(3, start=start), restarts=6), restart_policy="OnFailure"),
+    ):
+        rules = replace(RULES, job_deadline_seconds=800, backoff_limit=6, failed_before=6)
+        assert see(raw, rules, now=960).progress.phase is phase
+
+
+def test_such_a_start_changes_nothing_for_what_ends_well_or_is_not_told_by_the_jobs_end() -> None:
+    assert told(see(pod(container("app", ended(0, start=700))), now=900)) == [("complete", 0)]
+    beside = pod(container("app", ended(3, start=700)), container("proxy", running(700)))
+    assert told(see(beside, replace(RULES, containers=frozenset({"app"})), now=900)) == [("fail", 3)]
+
+
 def test_a_stuck_start_that_an_earlier_pod_has_told_is_not_told_again() -> None:
     told_before = replace(RULES, stuck_told=True)
     for progress in (begin(told_before), recover(Journal(), told_before)):

@@ -25,6 +25,7 @@ SIDECAR = Sidecar(
     guaranteed_resources={"cpu": "100m", "memory": "64Mi"},
     ignore_containers=("istio-proxy", "linkerd-proxy"),
     stuck_seconds=120,
+    unscheduled_seconds=600,
     log_level="info",
 )
 TEMPLATE = Template(SIDECAR, "https://cronitor.link", Proxy("", "", ""), "cronitor-sidecar")
@@ -228,6 +229,7 @@ def test_the_environment_of_a_plain_pod() -> None:
         ({}, "HTTPS_PROXY", None),
         ({"template": with_sidecar(stuck_seconds=90)}, "CRONITOR_STUCK_SECONDS", "90"),
         ({"template": with_sidecar(stuck_seconds=0)}, "CRONITOR_STUCK_SECONDS", "0"),
+        ({"template": with_sidecar(unscheduled_seconds=40)}, "CRONITOR_UNSCHEDULED_SECONDS", "40"),
         ({"template": with_sidecar(log_level="debug")}, "CRONITOR_LOG_LEVEL", "debug"),
     ],
 )  # fmt: skip

@@ -64,6 +64,13 @@ def test_it_says_what_it_is_and_which_version_it_speaks(cronitor: StandIn) -> No
     assert (headers["User-Agent"], headers["Cronitor-Version"]) == ("cronitor-k8s", "2025-11-28")
 
 
+def test_another_key_or_address_is_another_account() -> None:
+    one = MonitorsClient("https://a", SDK_KEY).account
+    others = [MonitorsClient("https://b", SDK_KEY).account, MonitorsClient("https://a", TELEMETRY_KEY).account]
+    assert one not in others
+    assert one == MonitorsClient("https://a", SDK_KEY).account
+
+
 @pytest.mark.parametrize("form", ["object", "array"])
 @pytest.mark.parametrize("status", [200, 201])
 def test_both_forms_of_answer_to_a_put_are_read(form: str, status: int) -> None:

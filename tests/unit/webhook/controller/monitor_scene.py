@@ -41,6 +41,8 @@ class Cronitor:
     `failures` are raised first, one a PUT; those of `lost` in place of the answer to one that was taken.
     """
 
+    account = "one"
+
     def __init__(self) -> None:
         self.monitors: dict[str, dict[str, Any]] = {}
         self.puts: list[list[dict[str, Any]]] = []

@@ -101,6 +101,45 @@ def test_what_is_put(case: Case) -> None:
     assert replace(after, wanted={}) == Plan(), "what was put is put once"
 
 
+HERE = replace(POLICY, account="here")
+
+
+class TestAnotherAccount:
+    """Another key, or another address: whether the same monitors are there is not known."""
+
+    @pytest.mark.parametrize(
+        ("want", "paused"),
+        [(RUNNING, ABSENT), (SUSPENDED, True), (wanted(suspended=True, note="new"), True)],
+    )
+    def test_what_was_put_is_put_once_more_and_paused_once_more_where_that_was_ours(
+        self, want: Wanted, paused: bool | str
+    ) -> None:
+        before = put(replace(want, monitor=replace(want.monitor, attributes=RUNNING.monitor.attributes)), account="old")
+        (one,) = plan([want], {"backup": before}, HERE, START, {}).puts
+        assert one.body.get("paused", ABSENT) == paused
+        assert (one.told, one.may_be_paused, one.record.account) == (False, False, "here")
+        assert replace(plan([want], {"backup": one.record}, HERE, START, {}), wanted={}) == Plan()
+
+    def test_a_pause_of_a_person_stays_his(self) -> None:
+        (one,) = plan([SUSPENDED], {"backup": put(SUSPENDED, paused=False, account="old")}, HERE, START, {}).puts
+        assert "paused" not in one.body
+        assert not one.record.paused
+
+    def test_a_record_that_names_none_is_of_this_one(self) -> None:
+        found = plan([RUNNING], {"backup": put(RUNNING)}, HERE, START, {})
+        assert (found.puts, found.settled) == ((), (Settled("backup", put(RUNNING, account="here")),))
+
+    def test_what_is_rejected_there_counts_as_never_put_and_waits(self) -> None:
+        (one,) = plan([RUNNING], {"backup": put(RUNNING, account="old")}, HERE, START, {}).puts
+        record = rejected_record(one, START, "no such list")
+        assert not record.was_put
+        assert plan([RUNNING], {"backup": record}, HERE, START + 60.0, {}).puts == ()
+
+    def test_what_was_rejected_elsewhere_is_tried_at_once(self) -> None:
+        record = replace(rejected(RUNNING), account="old")
+        assert len(plan([RUNNING], {"backup": record}, HERE, START + 60.0, {}).puts) == 1
+
+
 def test_a_pause_of_a_person_stays_his_through_an_edit_while_suspended() -> None:
     edited = wanted(suspended=True, note="new")
     (one,) = plan([edited], {"backup": put(SUSPENDED, paused=False)}, POLICY, START, {}).puts

@@ -26,6 +26,7 @@ NAMES = names_of(("type", "key", "name", "schedule", "timezone", "tags", "notify
 PUT = Record(cron_job(), "0123456789abcdef", NAMES)
 RECORDS = {
     "put": PUT,
+    "by one account": replace(PUT, account="01234567"),
     "paused": Record(cron_job("ü"), "f", ("name",), paused=True),
     "pausing": Record(cron_job(), pausing=True),
     "rejected": Record(cron_job(), rejected=Rejection("f", START, 'no such list "ops"')),
