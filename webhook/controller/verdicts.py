@@ -14,6 +14,7 @@ and when to look again. The controller speaks only where the sidecar could not:
 | the Job is gone unfinished | `fail`, Job deleted (`config.onJobDeleted: silent`: nothing) |
 | the Job ended because its pods were deleted with it | the same |
 | the watched containers of an uninjected pod have all ended with 0, others go on | `complete` |
+| the same of a pod that has failed as a whole, and its sidecar has not told it | `complete` |
 | the last attempt of an uninjected pod has failed, others go on | `fail` |
 | a start hangs that no sidecar can tell, or a retry | one `fail` after its threshold, cleared by a later `complete` |
 | `alert-on: attempt`, and an attempt failed that is not the run's last word | a `fail` of its own (`alerts.py`) |
@@ -250,7 +251,7 @@ def _unfinished(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision
         # What precedes the terminal condition is believed in the end, should that not come.
         return Decision(mark, SIDECAR_SECONDS if workloads.is_ending(seen.job) else None)
     done = _done_beside_others(mark, seen)
-    if done and "complete" not in (done.tells or ()) and done.deleted_at is None:
+    if done and done.deleted_at is None and not _is_told_by_its_sidecar(done):
         return Decision(_complete_by(done, mark, seen, now))
     if failed := _failed_beside_others(mark, seen):
         return Decision(mark.owing(telling.fail(*failed, mark.start, now, "")))
@@ -268,6 +269,11 @@ def _done_beside_others(mark: RunMark, seen: Seen) -> Attempt | None:
     if mark.start is None or workloads.is_crowd(seen.job):
         return None
     return next((one for one in seen.attempts if one.is_selective and one.has_done_its_part), None)
+
+
+def _is_told_by_its_sidecar(done: Attempt) -> bool:
+    """Whether its completion is still its sidecar's to tell; one that has left it, close to a deadline, does not."""
+    return "complete" in (done.tells or ()) and (done.sidecar_runs or not done.has_ended)
 
 
 def _failed_beside_others(mark: RunMark, seen: Seen) -> tuple[Json, tuple[Attempt, ...]] | None:

@@ -1,8 +1,10 @@
 """Runs whose pods have a sidecar, and what the controller has to add."""
 
 from dataclasses import replace
+from functools import partial
 
 from tests.unit.webhook.controller.histories import (
+    CHOSEN,
     COMPLETE,
     FAIL,
     MARK,
@@ -28,9 +30,13 @@ from tests.unit.webhook.controller.histories import (
     second,
     seen,
     succeeded,
+    two,
     up,
     waits,
 )  # fmt: skip
+
+CUT = partial(two, ended(0, 588), ended(137, 593), phase="Failed", reason="DeadlineExceeded")
+"""The kubelet has failed the pod, whose helper went on."""
 
 SIDECAR_TELLS = [
     Row("it succeeds",
@@ -119,6 +125,12 @@ LEFT_TO_US = [
         [(595, seen(None, done(sidecar=journal(RUN, pending=(COMPLETE,))))),
          (600, seen(succeeded(), done(sidecar=journal(RUN, pending=(COMPLETE,)))))],
         ["complete 0: attempt 1/7 · app 0"], "complete"),
+    Row("what counts ended well close to the pod's own deadline, and the sidecar left it: said before the next pod has",
+        [(594, seen(None, CUT(sidecar=up()))),
+         (600, seen(a_job(failed=1), CUT(sidecar=journal(RUN, left="a deadline")))),
+         (620, seen(a_job(failed=1), CUT(sidecar=journal(RUN)), going(name="p2", sidecar=up(), tells=VERDICT)))],
+        ["complete 0: attempt 1/7 · app 0"], "complete", mark=CHOSEN, closed=False),
+    Row("the same while its sidecar is still up", [(594, seen(None, CUT(sidecar=up())))], mark=CHOSEN, closed=False),
     Row("an undelivered complete that the Job contradicts is not told",
         [(600, seen(failed("DeadlineExceeded"), done(sidecar=journal(RUN, pending=(COMPLETE,)))))],
         ["fail: DeadlineExceeded · attempt 1/1 · app 0"], "fail"),
