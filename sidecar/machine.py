@@ -13,6 +13,7 @@ that applies ends the observation, but for the first, which lets the others go o
 | WAITING, RUNNING | being deleted, not past a deadline | nothing | LEFT |
 | WAITING, RUNNING | `Ready` is false for `PodFailed`, the attempt has not failed by itself | nothing | LEFT |
 | WAITING | `OnFailure`, native sidecars alone have reached the limit, no stuck start was told | nothing | LEFT |
+| RUNNING | `OnFailure`, restarts have reached the limit, what alone counts has ended with 0 | `complete` | TOLD |
 | WAITING, RUNNING | `OnFailure`, restarts have reached the limit | `fail`, code of the newest failure | TOLD |
 | RUNNING | every watched container ended with 0, a deadline is near | nothing | LEFT |
 | RUNNING | every watched container ended with 0, one may restart in place | nothing | same |
@@ -159,7 +160,7 @@ def observe(progress: Progress, pod: Pod, now: float, rules: Rules, *, monotonic
 
 def all_ended(pod: Pod) -> bool:
     """Whether the kubelet has nothing left to run in this pod but native sidecars, so that it ends them now."""
-    failed_inits = [c for c in pod.containers if c.kind is Kind.INIT and _ended_badly(c)]
+    failed_inits = [c for c in pod.containers if c.kind is Kind.INIT and c.ended_badly]
     if pod.restart_policy == "Never" and any(not c.restarts_in_place for c in failed_inits):
         return True
     final_codes = (0,) if pod.restart_policy == "OnFailure" else range(-(2**31), 2**31)
@@ -207,6 +208,8 @@ def _out_of_restarts(
     # reached; the pod is then deleted, whatever its last attempt would have come to.
     if pod.restart_policy != "OnFailure" or pod.restarts < max(rules.backoff_limit, 1):
         return None
+    if is_selective(pod, watched) and all(c.ended_well for c in watched):
+        return None  # what counts was done before others used up the restarts
     counting = [c for c in pod.containers if c.kind is Kind.INIT or c in watched]
     ends = [end for c in counting for end in (c.state, c.last) if isinstance(end, Terminated) and end.exit_code != 0]
     newest = max(ends, key=lambda end: end.finished_at or 0, default=None)
@@ -219,8 +222,7 @@ def _out_of_restarts(
 
 def _as_failed(container: Container) -> Container:
     """With its failure in place of what came after it: a last attempt that the limit ends may still end well."""
-    ended_well = isinstance(container.state, Terminated) and container.state.exit_code == 0
-    return replace(container, state=container.last) if ended_well and container.last else container
+    return replace(container, state=container.last) if container.ended_well and container.last else container
 
 
 def _completed(progress: Progress, pod: Pod, watched: tuple[Container, ...], now: float, rules: Rules) -> Step | None:
@@ -286,7 +288,7 @@ def _stuck(
 
 def first_failure(containers: list[Container]) -> Container | None:
     """The container that failed first: by `finishedAt`, ties by their order in the spec."""
-    failed = [c for c in containers if _ended_badly(c)]
+    failed = [c for c in containers if c.ended_badly]
     return min(failed, key=_finished_at, default=None)
 
 
@@ -296,14 +298,10 @@ def _finished_at(container: Container) -> float:
 
 
 def _attempt_failed(pod: Pod, watched: tuple[Container, ...]) -> bool:
-    if any(_ended_badly(c) for c in pod.containers if c.kind is Kind.INIT):
+    if any(c.ended_badly for c in pod.containers if c.kind is Kind.INIT):
         return True
     counting = watched if is_selective(pod, watched) else pod.regular
-    return any(_ended_badly(c) for c in watched) and all(isinstance(c.state, Terminated) for c in counting)
-
-
-def _ended_badly(container: Container) -> bool:
-    return isinstance(container.state, Terminated) and container.state.exit_code != 0
+    return any(c.ended_badly for c in watched) and all(isinstance(c.state, Terminated) for c in counting)
 
 
 def _fail(progress: Progress, stamp: float, message: str, code: int | None, pod: Pod, rules: Rules) -> Step:
@@ -375,7 +373,7 @@ def _told(pod: Pod, watched: tuple[Container, ...], rules: Rules) -> str:
     whole = " · ".join([_attempt(pod, rules), *(_standing(container) for container in watched)])
     if fits(whole):
         return whole
-    bad = [c for c in watched if not (isinstance(c.state, Terminated) and c.state.exit_code == 0)]
+    bad = [c for c in watched if not c.ended_well]
     count = len(watched) - len(bad)
     well = [f"{count} more 0" if bad else f"{count} containers 0"] if count else []
     return cut(" · ".join([_attempt(pod, rules), *(_standing(container) for container in bad), *well]))

@@ -60,6 +60,14 @@ class Container:
     restarts_in_place: bool = False
 
     @property
+    def ended_well(self) -> bool:
+        return isinstance(self.state, Terminated) and self.state.exit_code == 0
+
+    @property
+    def ended_badly(self) -> bool:
+        return isinstance(self.state, Terminated) and self.state.exit_code != 0
+
+    @property
     def first_known_start(self) -> float | None:
         """The earliest start that the status still tells, in Unix seconds."""
         starts = [self.last.started_at if self.last else None]

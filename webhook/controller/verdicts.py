@@ -176,9 +176,11 @@ def _may_tell_run(attempt: Attempt, seen: Seen) -> bool:
     """Whether its sidecar tells the run's start, or will. One whose containers never start tells none of its own."""
     if not attempt.sidecar_runs or not attempt.tells:
         return False
+    if "run" in attempt.tells:  # with `EARLIER_RUN` too, where it finds nothing of earlier pods
+        return bool(attempt.starts)
+    if EARLIER_RUN not in attempt.tells:
+        return False
     earlier = seen.attempts[: seen.attempts.index(attempt)]
-    if EARLIER_RUN not in attempt.tells or ("run" in attempt.tells and not earlier):
-        return "run" in attempt.tells and bool(attempt.starts)
     # It can pass on what an earlier one owes where all those pods are there to be read, and stay.
     stay = all(one.gone_at is None and one.deleted_at is None for one in earlier)
     return stay and len(earlier) >= max(workloads.failed_pods(seen.job), 1)

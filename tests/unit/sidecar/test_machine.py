@@ -236,6 +236,14 @@ def test_at_the_limit_an_attempt_that_exits_with_0_does_not_help() -> None:
     assert told(see(raw, replace(RULES, backoff_limit=2))) == [("fail", 7)]
 
 
+def test_what_counts_and_ended_well_is_complete_though_others_have_used_up_the_restarts() -> None:
+    app = container("app", ended(0, end=10), last=ended(7, end=8), restarts=1)
+    raw = pod(app, container("helper", running(11), last=ended(1, end=9), restarts=1), restart_policy="OnFailure")
+    chosen = replace(RULES, backoff_limit=2, containers=frozenset({"app"}))
+    assert told(see(raw, chosen)) == [("complete", 0)]
+    assert told(see(raw, replace(chosen, containers=frozenset()))) == [("fail", 1)]
+
+
 def test_at_the_limit_the_message_names_the_failure_and_not_what_came_after_it() -> None:
     raw = pod(
         container("app", ended(0, end=10), last=ended(7, end=8), restarts=2),

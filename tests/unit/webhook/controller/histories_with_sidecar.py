@@ -252,6 +252,11 @@ PASSED_ON = [
         [(400, seen(None, evicted(), going(name="p2", sidecar=up(), tells=PERHAPS_FIRST))),
          (600, seen(succeeded(failed=1), evicted(), second(sidecar=journal(RUN, COMPLETE), tells=PERHAPS_FIRST)))],
         verdict="complete"),
+    *(Row(f"the same where the first one {word}: it tells its own start",
+          [(400, seen(None, first, going(name="p2", sidecar=up(), tells=PERHAPS_FIRST))),
+           (600, seen(succeeded(failed=1), first, second(sidecar=journal(RUN, COMPLETE), tells=PERHAPS_FIRST)))],
+          verdict="complete")
+      for word, first in (("is gone", evicted(gone=305)), ("is being deleted", evicted(deleted=295)))),
     Row("the first pod had no sidecar: the second one's tells how the run began",
         [(400, seen(a_job(failed=1), evicted(), going(name="p2", sidecar=up(), tells=PASSES_ON))),
          (600, seen(succeeded(failed=1), evicted(), second(sidecar=journal(RUN, COMPLETE), tells=PASSES_ON)))],
