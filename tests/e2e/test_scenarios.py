@@ -1,9 +1,10 @@
 """Every shape of Job is told right: one run, one verdict, the right exit code. A line for each, and `N of N right`.
 
-First the table side by side; then two hundred Jobs at once; what disturbs them all, one after another; and the table
-once more while each leading controller is killed after five seconds.
+First the table side by side; then shapes that are drawn; two hundred Jobs at once; what disturbs them all, one after
+another; and the table once more while each leading controller is killed after five seconds.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -14,13 +15,19 @@ from tests.e2e.conftest import API_KEY, NAMESPACED, TELEMETRY_KEY, flush_old_rep
 from tests.e2e.faults.watcher import Watcher
 from tests.e2e.scenarios.burst import BURST
 from tests.e2e.scenarios.disturbances import DISTURBANCES, Disturbance, Stage
+from tests.e2e.scenarios.drawn import drawn, expected
+from tests.e2e.scenarios.judge import Expected
 from tests.e2e.scenarios.killer import LeaderKiller
+from tests.e2e.scenarios.play import Play
 from tests.e2e.scenarios.runner import Result, Runner, summary
 from tests.e2e.scenarios.shapes import THRESHOLDS, Shape
 from tests.e2e.scenarios.table import TABLE
 from tests.e2e.world import World
 
 pytestmark = pytest.mark.timeout(2400)
+
+SEED, DRAWN = int(os.environ.get("SEED") or 1), int(os.environ.get("DRAWN") or 24)
+"""How many shapes are drawn, and by which seed: `make e2e DRAWN=60 SEED=7 SHAPES=nobody_listed`."""
 
 Say = Callable[[str, Sequence[Result]], None]
 
@@ -81,6 +88,20 @@ def side_by_side(
 @pytest.mark.parametrize("shape", TABLE, ids=lambda shape: shape.name)
 def test_a_shape_is_told_right(shape: Shape, side_by_side: dict[str, Result]) -> None:
     assert side_by_side[shape.name].problems == []
+
+
+@pytest.mark.endurance
+def test_shapes_that_nobody_listed_are_told_right(runner: Runner, make_namespace: NAMESPACED, say: Say) -> None:
+    shapes = [shape for number in range(DRAWN) for shape in drawn(SEED, number)]
+    results = runner.side_by_side(shapes, places(make_namespace, "scenarios-drawn"), as_it_ended)
+    say(f"{DRAWN} drawn by seed {SEED}, each with its twin", results)
+    assert {one.play.shape.name: one.problems for one in results if one.problems} == {}
+
+
+def as_it_ended(play: Play) -> list[Expected]:
+    run = play.run()
+    verdict, code = (run.verdict, run.status_code) if run else ("", None)
+    return [expected(play.shape, play.monitor, play.seen(), verdict, code)]
 
 
 @pytest.mark.endurance

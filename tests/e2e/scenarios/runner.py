@@ -11,7 +11,7 @@ from tests.e2e.faults.processes import ProcessTable
 from tests.e2e.faults.watcher import Watcher
 from tests.e2e.scenarios import judge
 from tests.e2e.scenarios.disturbances import Disturbance, Stage
-from tests.e2e.scenarios.judge import Explain, Repeat, unexplained
+from tests.e2e.scenarios.judge import Expected, Explain, Repeat, unexplained
 from tests.e2e.scenarios.killer import LeaderKiller, leader
 from tests.e2e.scenarios.play import Play
 from tests.e2e.scenarios.shapes import Shape, seen_late
@@ -24,6 +24,8 @@ KILLED_OVER_PATIENT = 2
 """Leaders that are killed while a start hangs: each one counts the threshold from its own beginning."""
 
 Act = Callable[[Play], None]
+Expects = Callable[[Play], Sequence[Expected]]
+"""What must have been heard of each Job of a shape that has ended."""
 
 
 @dataclass(slots=True)
@@ -65,11 +67,13 @@ class Runner:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _going: set[str] = field(default_factory=set)
 
-    def side_by_side(self, shapes: Iterable[Shape], namespace: Callable[[Shape], str]) -> list[Result]:
+    def side_by_side(
+        self, shapes: Iterable[Shape], namespace: Callable[[Shape], str], expected: Expects = Play.expected
+    ) -> list[Result]:
         """Start every shape, do what is done to it, wait for its end; judge when the last one has ended."""
         results = self._results(shapes, namespace)
         self._each(results, _from_begin_to_end)
-        return self._judged(results)
+        return self._judged(results, expected=expected)
 
     def while_killed(
         self, shapes: Iterable[Shape], namespace: Callable[[Shape], str], killer: LeaderKiller
@@ -137,9 +141,11 @@ class Runner:
         explain: Callable[[Play], Explain] = lambda _play: unexplained,
         *,
         in_other_words: bool = False,
+        expected: Expects = Play.expected,
     ) -> list[Result]:
         for result in results:
-            _judge(result, self.stage.cronitor, explain(result.play), in_other_words=in_other_words)
+            found = expected(result.play) if result.play.job else []
+            _judge(result, found, self.stage.cronitor, explain(result.play), in_other_words=in_other_words)
         return results
 
 
@@ -158,12 +164,14 @@ def _from_begin_to_end(play: Play) -> None:
     play.settle()
 
 
-def _judge(result: Result, cronitor: StandIn, explain: Explain, *, in_other_words: bool) -> None:
+def _judge(
+    result: Result, expected: Sequence[Expected], cronitor: StandIn, explain: Explain, *, in_other_words: bool
+) -> None:
     """Also of what is broken it is told what was heard. `in_other_words`: so may come again what is explained."""
     play, runs, violations = result.play, cronitor.runs(), cronitor.violations()
     if not play.job:
         return
-    seen, expected = [one.seen() for one in play.all], play.expected()
+    seen = [one.seen() for one in play.all]
     known = frozenset(one.series for one in seen)
     pairs = list(zip(expected, seen, strict=False))
     result.repeats = [repeat for one in seen for repeat in judge.repeats(one.series, runs, explain)]
