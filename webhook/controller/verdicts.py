@@ -105,7 +105,7 @@ def _decide(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision:
     """The run's start, its verdict, and a start that hangs."""
     outcome = _outcome(seen, now)
     mark = _handed_over(mark, seen, outcome)
-    patience = _patience(seen, outcome, now)
+    patience = _patience(mark, seen, outcome, now)
     mark = _with_run(mark, seen, final=outcome is not None and not patience)
     if outcome is None:
         return _unfinished(mark, seen, rules, now)
@@ -225,7 +225,7 @@ def _at(condition: Json, seen: Seen, now: float) -> float:
     return workloads.epoch(condition.get("lastTransitionTime")) or seen.gone_at or now
 
 
-def _patience(seen: Seen, outcome: Outcome | None, now: float) -> float | None:
+def _patience(mark: RunMark, seen: Seen, outcome: Outcome | None, now: float) -> float | None:
     """Seconds until what is still under way (journals, the pods' last states) is taken as lost; None for no wait."""
     if outcome is None:
         return None
@@ -236,9 +236,12 @@ def _patience(seen: Seen, outcome: Outcome | None, now: float) -> float | None:
     if running and (left := since + SIDECAR_SECONDS - now) > 0:
         return left
     seen_at = max(outcome.at, seen.decided_seen_at or 0.0)
-    if outcome.state != "deleted" and not _all_counted(seen) and (left := seen_at + PODS_SECONDS - now) > 0:
-        return left
-    return None
+    if outcome.state == "deleted":  # while its pod was about to start?
+        is_to_come = mark.start is None and any(not one.is_over for one in seen.attempts)
+    else:
+        is_to_come = not _all_counted(seen)
+    left = seen_at + PODS_SECONDS - now
+    return left if is_to_come and left > 0 else None
 
 
 def _all_counted(seen: Seen) -> bool:
