@@ -13,8 +13,7 @@ that applies ends the observation, but for the first, which lets the others go o
 | WAITING, RUNNING | being deleted, not past a deadline | nothing | LEFT |
 | WAITING, RUNNING | `Ready` is false for `PodFailed`, the attempt has not failed by itself | nothing | LEFT |
 | WAITING | `OnFailure`, native sidecars alone have reached the limit, no stuck start was told | nothing | LEFT |
-| RUNNING | `OnFailure`, restarts have reached the limit, what alone counts has ended with 0 | `complete` | TOLD |
-| WAITING, RUNNING | `OnFailure`, restarts have reached the limit | `fail`, code of the newest failure | TOLD |
+| WAITING, RUNNING | `OnFailure`, restarts at the limit, but for a part that is done | `fail`, the newest code | TOLD |
 | RUNNING | every watched container ended with 0, a deadline is near | nothing | LEFT |
 | RUNNING | every watched container ended with 0, one may restart in place | nothing | same |
 | RUNNING | every watched container ended with 0 | `complete` | TOLD |
@@ -65,7 +64,8 @@ STUCK_REASONS = frozenset(
 """Reasons to wait that do not heal by themselves (kubelet: images/types.go, kuberuntime/kuberuntime_container.go)."""
 
 DEADLINE_MARGIN = 5.0
-"""Seconds before a deadline in which a `complete` is left to the controller: the pod's end comes 2-3 s after."""
+"""Seconds before a deadline in which a `complete` is left to the controller: the pod's end comes 2-3 s after. As long
+before the controller's threshold for a start it may tell one that it has yet to see."""
 
 NOTHING_STARTED = "nothing has started: the controller may have told so"
 
@@ -309,7 +309,7 @@ def _fail(progress: Progress, stamp: float, message: str, code: int | None, pod:
         return Step(replace(progress, phase=Phase.TOLD))
     if State.FAIL not in rules.tells:
         return _leave(progress, "fail is not the sidecar's to tell")
-    if _may_be_told_already(pod, rules):
+    if _may_be_told_already(progress, pod, stamp, rules):
         return _leave(progress, "its start took so long that the controller may have told so")
     event = Event(
         State.FAIL,
@@ -322,15 +322,15 @@ def _fail(progress: Progress, stamp: float, message: str, code: int | None, pod:
     return Step(replace(progress, phase=Phase.TOLD), (event,))
 
 
-def _may_be_told_already(pod: Pod, rules: Rules) -> bool:
-    """Whether the controller may have told that this pod does not start: a failure after that is not told again.
-
-    Where containers that do not count go on, the controller waits for us.
-    """
+def _may_be_told_already(progress: Progress, pod: Pod, stamp: float, rules: Rules) -> bool:
+    """Whether the controller may have told that this pod does not start: a failure after that is not told again."""
     watched = watched_containers(pod, rules)
+    if is_selective(pod, watched) and pod.restart_policy == "Never" and pod.deletion_requested_at is None:
+        return False  # what does not count goes on, and the controller waits for us
     starts = [start for c in watched if (start := c.first_known_start) is not None]
-    began_late = bool(starts) and min(starts) - pod.created_at >= rules.unscheduled_seconds
-    return began_late and not is_selective(pod, watched)
+    if progress.started_at is not None and progress.started_at >= pod.created_at:
+        starts.append(progress.started_at)  # restarts hide it
+    return min(starts, default=stamp) - pod.created_at >= rules.unscheduled_seconds - DEADLINE_MARGIN
 
 
 def _leave(progress: Progress, reason: str) -> Step:

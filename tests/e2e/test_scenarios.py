@@ -92,22 +92,24 @@ def test_a_shape_is_told_right(shape: Shape, side_by_side: dict[str, Result]) ->
 
 @pytest.mark.endurance
 def test_shapes_that_nobody_listed_are_told_right(runner: Runner, make_namespace: NAMESPACED, say: Say) -> None:
+    runner.stage.install({})  # a native sidecar that crashes keeps the others waiting: no start is stuck for that
     shapes = [shape for number in range(DRAWN) for shape in drawn(SEED, number)]
-    results = runner.side_by_side(shapes, places(make_namespace, "scenarios-drawn"), as_it_ended)
+    results = runner.side_by_side(shapes, places(make_namespace, "scenarios-drawn"), expected=as_it_ended)
+    runner.stage.install()
     say(f"{DRAWN} drawn by seed {SEED}, each with its twin", results)
     assert {one.play.shape.name: one.problems for one in results if one.problems} == {}
 
 
 def as_it_ended(play: Play) -> list[Expected]:
     run = play.run()
-    verdict, code = (run.verdict, run.status_code) if run else ("", None)
-    return [expected(play.shape, play.monitor, play.seen(), verdict, code)]
+    return [expected(play.shape, play.monitor, play.seen(), run.status_code if run else None)]
 
 
 @pytest.mark.endurance
 def test_two_hundred_jobs_at_once_are_told_right(runner: Runner, make_namespace: NAMESPACED, say: Say) -> None:
     runner.stage.install({})  # the last of them finds the node free after minutes: no start is stuck for that
-    results = runner.side_by_side([BURST], places(make_namespace, "scenarios-burst"))
+    # On so busy a node a sidecar's time may be up before Cronitor's answer: it says so.
+    results = runner.side_by_side([BURST], places(make_namespace, "scenarios-burst"), lambda play: play.unanswered)
     runner.stage.install()
     say("two hundred at once", results)
     assert results[0].problems == []

@@ -141,6 +141,11 @@ class Attempt:
         return self.phase in ("Succeeded", "Failed")
 
     @property
+    def is_yet_to_end(self) -> bool:
+        """Whether it has failed before its containers have ended, as by its own deadline."""
+        return self.has_ended and self.gone_at is None and any(c.running_since is not None for c in self.watched)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will be seen of it."""
         return self.gone_at is not None or self.has_ended

@@ -78,7 +78,7 @@ class Pauses:
         if self._is_complete:
             if (paused := self._listed.get(put.key)) is not None:
                 return paused
-            if put.before is None or not put.before.was_put:
+            if put.before is None or not put.before.was_put or put.pauses_new:
                 return None  # of what has been put we make sure: a page may pass over one while another is deleted
         if self._is_away:
             return False

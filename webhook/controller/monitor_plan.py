@@ -8,7 +8,7 @@
 | | rejected by Cronitor, and unchanged since | nothing, but once in some hours |
 | its CronJob is suspended | it was not when it was put last | put with `paused: true`, if nobody else has paused it |
 | | we were about to, and do not know what came of it | put with `paused: true`: the pause is ours |
-| | we had paused it with another key or address | put with `paused: true` |
+| | it was put with another key or address | put with `paused: true` where it is not there; else as it was already |
 | | it was already | put without `paused`, if it has changed at all: a pause that a person lifts stays lifted |
 | its CronJob is not suspended | we have paused it, or were about to | put with `paused: false` |
 | | a person has paused it | without `paused` |
@@ -27,6 +27,7 @@ from typing import Any
 
 from webhook.controller.monitor import Monitor
 from webhook.controller.monitor_records import (
+    ELSEWHERE,
     LONGEST_WORDS,
     CronJobReference,
     Record,
@@ -134,7 +135,7 @@ def rejected_record(put: Put, now: float, words: str) -> Record:
     if not put.wanted:  # it was to be paused: that is not asked for again
         return replace(put.record, paused=before.paused, pausing=before.pausing)
     if before.is_elsewhere(put.record.account):
-        before = replace(before, fingerprint="", attributes=())  # here it never was
+        before = replace(before, fingerprint=ELSEWHERE)
     return replace(
         before,
         cron_job=put.record.cron_job,
@@ -186,15 +187,16 @@ class _Planning:
             body[name] = self._policy.resets[name]
         # Once: whoever resumes it while its CronJob stays suspended wants it so.
         pauses = monitor.suspended and not (before.paused or (before.suspended and before.removed is None))
-        pauses |= monitor.suspended and before.may_be_paused_by_us and before.is_elsewhere(self._policy.account)
-        if pauses or (before.may_be_paused_by_us and not monitor.suspended):
+        # Another account may not have it yet: then nobody has paused it there, nor resumed it.
+        pauses_new = monitor.suspended and not pauses and before.is_elsewhere(self._policy.account)
+        if pauses or pauses_new or (before.may_be_paused_by_us and not monitor.suspended):
             body["paused"] = monitor.suspended
         put = replace(
             before,
             cron_job=wanted.cron_job,
             fingerprint=wanted.fingerprint,
             attributes=names_of(monitor.attributes),
-            paused=monitor.suspended and (pauses or before.may_be_paused_by_us),
+            paused=monitor.suspended and (pauses or pauses_new or before.may_be_paused_by_us),
             pausing=False,
             suspended=monitor.suspended,
             rejected=None,
@@ -203,9 +205,10 @@ class _Planning:
         )
         was_rejected = before.rejected is not None
         is_new = not before.was_put or before.removed is not None or before.cron_job.uid != wanted.cron_job.uid
-        may_be_paused = pauses and not before.may_be_paused_by_us
+        may_be_paused = pauses_new or (pauses and not before.may_be_paused_by_us)
         told = is_new or was_rejected
-        self._puts.append((was_rejected, Put(key, body, put, record, wanted.fingerprint, told, may_be_paused)))
+        entry = Put(key, body, put, record, wanted.fingerprint, told, may_be_paused, pauses_new)
+        self._puts.append((was_rejected, entry))
 
     def remove(self, key: str, record: Record, since: float) -> None:
         """A monitor that nobody wants any more."""

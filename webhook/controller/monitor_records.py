@@ -1,8 +1,8 @@
 """What was put last at Cronitor, monitor by monitor, as it stands in ConfigMaps of the release. Pure.
 
 So a restarted controller or a new leader puts nothing that has not changed, and touches no monitor that was not put
-from here. Records are spread over `SHARDS` ConfigMaps by a hash of the key: some 220 bytes each, so that of 10,000 each
-takes 150 kB of the 1 MiB that it may have, and a change of one monitor writes one of them.
+from here. Records are spread over `SHARDS` ConfigMaps by a hash of the key: some 240 bytes each, so that of 10,000 each
+takes 160 kB of the 1 MiB that it may have, and a change of one monitor writes one of them.
 """
 
 import hashlib
@@ -20,6 +20,8 @@ TOMBSTONES_PER_SHARD = 1500
 more finds its monitor as it then is."""
 
 LONGEST_WORDS = 200
+ELSEWHERE = "elsewhere"
+"""In place of a fingerprint: it was put for another account, and this one has rejected it."""
 
 
 class CronJobReference(NamedTuple):

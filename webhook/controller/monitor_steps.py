@@ -15,7 +15,7 @@ class Put:
 
     `before` is the record that it was planned by. `wanted` is its fingerprint; empty where it only pauses what is no
     longer wanted. `told` is false where its CronJob knows already that it has a monitor. `may_be_paused`: a person may
-    have paused it, which is to be looked up first.
+    have paused it, which is to be looked up first. `pauses_new`: it is paused only where it is not there yet.
     """
 
     key: str
@@ -25,16 +25,22 @@ class Put:
     wanted: str = ""
     told: bool = False
     may_be_paused: bool = False
+    pauses_new: bool = False
 
     def without_pause(self) -> "Put":
-        """The same for a monitor that somebody else has paused: his pause is not ours to lift one day."""
+        """The same for a monitor that somebody else has paused: his pause is not ours to lift one day.
+
+        One that stays as it is because it is there already is still whose it was.
+        """
         body = {name: value for name, value in self.body.items() if name != "paused"}
-        return replace(self, body=body, record=replace(self.record, paused=False), may_be_paused=False)
+        ours = self.pauses_new and self.before is not None and self.before.may_be_paused_by_us
+        return replace(self, body=body, record=replace(self.record, paused=ours), may_be_paused=False)
 
     def once_looked_up(self, paused: bool | None) -> "Put | Settled":
         """What is to be done where it is paused, is not, or (None) is not there: what is gone is not made again."""
         if self.wanted:
-            return self.without_pause() if paused else self
+            is_left = paused is not None if self.pauses_new else paused
+            return self.without_pause() if is_left else self
         if paused is None:
             return Settled(self.key, None)
         ours = self.before is not None and self.before.may_be_paused_by_us

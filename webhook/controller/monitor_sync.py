@@ -145,7 +145,6 @@ class MonitorSync:
         """Put a batch, and write down what has come of it even where that is an error; whether that was all of it."""
         changed: list[str] = []
         to_send: list[Put] = []
-        found: Sequence[Put | Settled] = ()
         try:
             found = self._pauses.look_up(batch, until)
             self._settle(one for one in found if isinstance(one, Settled))
@@ -269,5 +268,11 @@ class MonitorSync:
     def _count(self, planned: Plan) -> None:
         records = [(wanted, one) for key, wanted in planned.wanted.items() if (one := self._records.get(key))]
         metrics.monitors_desired.set(len(planned.wanted))
-        metrics.monitors_synced.set(sum(one.fingerprint == wanted and one.removed is None for wanted, one in records))
+        account = self._policy().account
+        metrics.monitors_synced.set(
+            sum(
+                one.fingerprint == wanted and one.removed is None and not one.is_elsewhere(account)
+                for wanted, one in records
+            )
+        )
         metrics.monitors_rejected.set(sum(one.rejected is not None for _, one in records))

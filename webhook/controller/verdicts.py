@@ -14,7 +14,7 @@ and when to look again. The controller speaks only where the sidecar could not:
 | the Job is gone unfinished | `fail`, Job deleted (`config.onJobDeleted: silent`: nothing) |
 | the Job ended because its pods were deleted with it | the same |
 | the watched containers of an uninjected pod have all ended with 0, others go on | `complete` |
-| the same of a pod that has failed as a whole, and its sidecar has not told it | `complete` |
+| the same of a pod that has ended as a whole, and its sidecar has not told it | `complete` |
 | the last attempt of an uninjected pod has failed, others go on | `fail` |
 | a start hangs that no sidecar can tell, or a retry | one `fail` after its threshold, cleared by a later `complete` |
 | `alert-on: attempt`, and an attempt failed that is not the run's last word | a `fail` of its own (`alerts.py`) |
@@ -41,6 +41,8 @@ SIDECAR_SECONDS = 60.0
 PODS_SECONDS = 15.0
 """How long the pods that the Job has counted may still be under way to the cache: their watch may be opened again later
 than the Jobs'."""
+CROWD_SECONDS = 5.0
+"""After the first start that was seen of several pods: the kubelet shows each by itself, a second or two later."""
 
 Json = Mapping[str, Any]
 
@@ -106,6 +108,8 @@ def _decide(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision:
     outcome = _outcome(seen, now)
     mark = _handed_over(mark, seen, outcome)
     patience = _patience(mark, seen, outcome, now)
+    if outcome is None and (left := _until_first_start_is_known(mark, seen, now)) > 0:
+        return Decision(mark, left)
     mark = _with_run(mark, seen, final=outcome is not None and not patience)
     if outcome is None:
         return _unfinished(mark, seen, rules, now)
@@ -133,8 +137,8 @@ def is_closed(mark: RunMark, seen: Seen) -> bool:
 def _with_start(mark: RunMark, seen: Seen) -> RunMark:
     starts = [start for attempt in seen.attempts for start in attempt.starts]
     selective = mark.selective or any(attempt.is_selective for attempt in seen.attempts)
-    start = min(starts) if starts and mark.start is None else mark.start
-    return replace(mark, start=start, selective=selective)
+    known = starts if mark.start is None else [mark.start] if mark.run else [mark.start, *starts]
+    return replace(mark, start=min(known, default=None), selective=selective)
 
 
 def _handed_over(mark: RunMark, seen: Seen, outcome: Outcome | None) -> RunMark:
@@ -172,12 +176,20 @@ def _with_run(mark: RunMark, seen: Seen, *, final: bool) -> RunMark:
     return mark.owing(telling.run(mark.start, seen.job, seen.attempts))
 
 
+def _until_first_start_is_known(mark: RunMark, seen: Seen, now: float) -> float:
+    """Seconds in which another pod of a crowd may yet show that it started before those that have shown it."""
+    if mark.start is None or mark.run or mark.verdict or not workloads.is_crowd(seen.job):
+        return 0.0
+    on_their_way = any(one.scheduled_since is not None and not one.starts and not one.is_over for one in seen.attempts)
+    return mark.start + CROWD_SECONDS - now if on_their_way else 0.0
+
+
 def _may_tell_run(attempt: Attempt, seen: Seen) -> bool:
     """Whether its sidecar tells the run's start, or will. One whose containers never start tells none of its own."""
     if not attempt.sidecar_runs or not attempt.tells:
         return False
-    if "run" in attempt.tells:  # with `EARLIER_RUN` too, where it finds nothing of earlier pods
-        return bool(attempt.starts)
+    if "run" in attempt.tells and attempt.starts:  # with `EARLIER_RUN` too, where it finds nothing of earlier pods
+        return True
     if EARLIER_RUN not in attempt.tells:
         return False
     earlier = seen.attempts[: seen.attempts.index(attempt)]
@@ -239,7 +251,7 @@ def _patience(mark: RunMark, seen: Seen, outcome: Outcome | None, now: float) ->
     if outcome.state == "deleted":  # while its pod was about to start?
         is_to_come = mark.start is None and any(not one.is_over for one in seen.attempts)
     else:
-        is_to_come = not _all_counted(seen)
+        is_to_come = not _all_counted(seen) or any(one.is_yet_to_end for one in seen.attempts)
     left = seen_at + PODS_SECONDS - now
     return left if is_to_come and left > 0 else None
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.chaos.shapes import ATTEMPTS, JOB_UID
-from tests.e2e.scenarios.judge import Expected
+from tests.e2e.scenarios.judge import Expected, did_its_part
 from tests.e2e.scenarios.shapes import (
     ALONE,
     IGNORED,
@@ -24,7 +24,7 @@ from tests.e2e.scenarios.shapes import (
     completes,
     fails,
 )
-from tests.e2e.scenarios.truth import GONE, JobSeen, Ran
+from tests.e2e.scenarios.truth import JobSeen, Ran
 from tests.e2e.world import Json, container
 
 ANY_MESSAGE = re.compile(".*", re.DOTALL)
@@ -51,31 +51,32 @@ def drawn(seed: int, number: int) -> tuple[Shape, Shape]:
     return injected, replace(shape, name=f"{shape.name}-alone", annotations={**shape.annotations, **ALONE})
 
 
-def expected(shape: Shape, monitor: str, seen: JobSeen, verdict: str, code: int | None) -> Expected:
-    """What must have been heard; `verdict` and `code` were, and are what is wanted where they are among what may be."""
+def expected(shape: Shape, monitor: str, seen: JobSeen, code: int | None) -> Expected:
+    """What must have been heard. `code` was, and is what is wanted where it is among those that may be."""
     ran = any(one.started is not None for pod in seen.pods for one in pod.ran if one.container in shape.counting)
-    ends = {"Complete": ("complete",), "Failed": ("fail",), GONE: ("complete", "fail")}.get(seen.outcome, ())
-    may_be = (*ends, "complete") if _is_selective(shape) else ends  # the chosen ones alone decide
-    wanted = verdict if verdict in may_be else "".join(may_be[:1])
-    if wanted == "complete":
+    if _is_selective(shape) and not shape.is_crowd:  # what counts decides, whatever the Job comes to
+        is_complete = any(did_its_part(pod, shape.counting) for pod in seen.pods)
+    else:
+        is_complete = seen.came_to == "Complete"
+    if is_complete:
         last = completes(ANY_MESSAGE)
     else:
         allowed = own_codes(shape, seen)
         stamps = (When.END, When.FAILURE, When.DECIDED)
         last = fails(code if code in allowed else min(allowed, default=None), ANY_MESSAGE, *stamps)
     heard: tuple[Heard, ...] = (RUN, last) if ran else (last,)
-    return Expected(monitor, heard, seen.outcome, shape.counting, shape.is_crowd, (None, None))
+    injected = shape.annotations.get(f"{PREFIX}inject") == "true" and not shape.is_crowd
+    return Expected(monitor, heard, seen.outcome, shape.counting, shape.is_crowd, (injected, injected))
 
 
 def own_codes(shape: Shape, seen: JobSeen) -> set[int]:
     """The exit codes that may be told of a failure: with one pod at a time that of the last attempt's first one."""
-    names = shape.counting | {one["name"] for one in shape.pod.get("initContainers", ())}
     pods = seen.pods if shape.is_crowd else seen.pods[-1:]
     failed = [
         one
         for pod in pods
         for one in pod.ran
-        if one.code and one.container in names and (pod.deleted is None or (one.ended or 0.0) <= pod.deleted)
+        if one.code and one.container in shape.counting and (pod.deleted is None or (one.ended or 0.0) <= pod.deleted)
     ]
     if shape.is_crowd or shape.pod["restartPolicy"] == "OnFailure":
         return {one.code for one in failed if one.code}

@@ -161,12 +161,12 @@ def _deciding(state: str, expected: Expected, seen: JobSeen) -> list[PodSeen]:
     """The pods whose end is that of the run: of those that succeeded the first, or all of a crowd; else all of a crowd,
     or the last one."""
     if state == "complete":
-        succeeded = [pod for pod in seen.pods if _did_its_part(pod, expected.counting)]
+        succeeded = [pod for pod in seen.pods if did_its_part(pod, expected.counting)]
         return succeeded if expected.is_crowd else succeeded[:1]
     return list(seen.pods) if expected.is_crowd else list(seen.pods[-1:])
 
 
-def _did_its_part(pod: PodSeen, counting: frozenset[str]) -> bool:
+def did_its_part(pod: PodSeen, counting: frozenset[str]) -> bool:
     last = pod.last(counting)
     return bool(last) and all(one.code == 0 and _by_itself(one.ended, pod) for one in last)
 

@@ -68,12 +68,16 @@ class Runner:
     _going: set[str] = field(default_factory=set)
 
     def side_by_side(
-        self, shapes: Iterable[Shape], namespace: Callable[[Shape], str], expected: Expects = Play.expected
+        self,
+        shapes: Iterable[Shape],
+        namespace: Callable[[Shape], str],
+        explain: Callable[[Play], Explain] = lambda _play: unexplained,
+        expected: Expects = Play.expected,
     ) -> list[Result]:
         """Start every shape, do what is done to it, wait for its end; judge when the last one has ended."""
         results = self._results(shapes, namespace)
         self._each(results, _from_begin_to_end)
-        return self._judged(results, expected=expected)
+        return self._judged(results, explain, expected=expected)
 
     def while_killed(
         self, shapes: Iterable[Shape], namespace: Callable[[Shape], str], killer: LeaderKiller

@@ -39,7 +39,10 @@ class PodSeen:
 
 @dataclass(frozen=True, slots=True)
 class JobSeen:
-    """A Job with its pods, oldest first. `decided`: the times of the conditions that say how it ended."""
+    """A Job with its pods, oldest first. `decided`: the times of the conditions that say how it ended.
+
+    `outcome` is GONE once it is, `came_to` what its last view said.
+    """
 
     series: str
     created: float
@@ -48,6 +51,7 @@ class JobSeen:
     gone: tuple[float, ...] = ()
     mark: RunMark | None = None
     pods: tuple[PodSeen, ...] = ()
+    came_to: str = ""
 
 
 def job_seen(job: Json, gone_at: float | None, pods: Iterable[Sequence[Json]]) -> JobSeen:
@@ -64,6 +68,7 @@ def job_seen(job: Json, gone_at: float | None, pods: Iterable[Sequence[Json]]) -
         tuple(moment for moment in gone if moment is not None),
         run_mark.of_job(job),
         tuple(pod_seen(views) for views in pods),
+        outcome(job),
     )
 
 

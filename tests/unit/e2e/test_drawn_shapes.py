@@ -13,6 +13,7 @@ from webhook import annotations
 
 T = 1_772_366_400.0
 MANY = [drawn(3, number)[0] for number in range(200)]
+MESH = container("mesh", restartPolicy="Always")
 ONE = Shape("one", pod={"restartPolicy": "Never"})
 BESIDE = replace(ONE, containers=(container(), container("helper")), watched=("app",))
 COMPLETED = (RUN, completes(ANY_MESSAGE))
@@ -27,11 +28,11 @@ def pod(*runs: Ran, deleted: float | None = None) -> PodSeen:
 
 
 def seen(outcome: str, *pods: PodSeen) -> JobSeen:
-    return JobSeen("series", T, outcome, pods=pods)
+    return JobSeen("series", T, outcome, pods=pods, came_to=outcome)
 
 
-def heard(shape: Shape, job: JobSeen, verdict: str, code: int | None) -> list[tuple[str, int | None]]:
-    return [(one.state, one.code) for one in expected(shape, "key", job, verdict, code).heard]
+def heard(shape: Shape, job: JobSeen, code: int | None) -> list[tuple[str, int | None]]:
+    return [(one.state, one.code) for one in expected(shape, "key", job, code).heard]
 
 
 def test_the_same_numbers_draw_the_same_and_others_something_else() -> None:
@@ -60,22 +61,32 @@ def test_nothing_is_drawn_that_may_go_on_for_ever_or_that_only_time_decides() ->
 
 
 def test_the_outcome_says_what_must_be_heard() -> None:
-    assert heard(ONE, seen("Complete", pod(ran())), "complete", 0) == [("run", None), ("complete", 0)]
-    assert heard(ONE, seen("Complete", pod(ran())), "fail", 3) == [("run", None), ("complete", 0)]
-    assert heard(ONE, seen("Failed", pod(ran(3))), "complete", 0) == [("run", None), ("fail", 3)]
-    assert heard(ONE, seen("Failed", pod(ran(3))), "fail", 4) == [("run", None), ("fail", 3)]
-    for verdict, code in (("complete", 0), ("fail", 3)):
-        assert heard(ONE, seen(GONE, pod(ran(3))), verdict, code) == [("run", None), (verdict, code)]
+    assert heard(ONE, seen("Complete", pod(ran())), 0) == [("run", None), ("complete", 0)]
+    assert heard(ONE, seen("Complete", pod(ran())), 3) == [("run", None), ("complete", 0)]
+    assert heard(ONE, seen("Failed", pod(ran(3))), 0) == [("run", None), ("fail", 3)]
+    assert heard(ONE, seen("Failed", pod(ran(3))), 4) == [("run", None), ("fail", 3)]
+
+
+@pytest.mark.parametrize(("came_to", "last"), [("Complete", ("complete", 0)), ("Failed", ("fail", 3))])
+def test_of_a_job_that_is_gone_its_last_view_says_it(came_to: str, last: tuple[str, int]) -> None:
+    assert heard(ONE, replace(seen(GONE, pod(ran(3))), came_to=came_to), 3) == [("run", None), last]
 
 
 def test_where_some_containers_count_they_decide() -> None:
     job = seen("Failed", pod(ran(), ran(3, name="helper")))
-    assert heard(BESIDE, job, "complete", 0) == [("run", None), ("complete", 0)]
-    assert heard(ONE, job, "complete", 0) != heard(BESIDE, job, "complete", 0)
+    assert heard(BESIDE, job, 3) == [("run", None), ("complete", 0)]
+    assert heard(replace(BESIDE, watched=()), job, 3) == [("run", None), ("fail", 3)]
+
+
+@pytest.mark.parametrize(("inject", "job", "wanted"), [("true", {}, True), ("false", {}, False),
+                                                       ("true", {"completions": 2}, False)])  # fmt: skip
+def test_each_pod_must_have_a_sidecar_or_none(inject: str, job: dict[str, Any], wanted: bool) -> None:
+    shape = replace(ONE, job=job, annotations={"k8s.cronitor.io/inject": inject})
+    assert expected(shape, "key", seen("Complete", pod(ran())), 0).injected == (wanted, wanted)
 
 
 def test_nothing_has_begun_where_nothing_that_counts_has_started() -> None:
-    assert heard(ONE, seen("Failed", pod(Ran("app", None))), "fail", None) == [("fail", None)]
+    assert heard(ONE, seen("Failed", pod(Ran("app", None))), None) == [("fail", None)]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +100,7 @@ def test_nothing_has_begun_where_nothing_that_counts_has_started() -> None:
         ([pod(ran(6, 9), ran(7, 20))], {"pod": {"restartPolicy": "OnFailure"}}, {6, 7}),
         ([pod(ran(9, name="setup"))],
          {"pod": {"restartPolicy": "Never", "initContainers": [container("setup")]}}, {9}),
-        ([pod(ran(1, name="mesh"), ran(2))], {}, {2}),
+        ([pod(ran(1, name="mesh"), ran(2, 12))], {"pod": {"restartPolicy": "Never", "initContainers": [MESH]}}, {2}),
     ],
 )  # fmt: skip
 def test_the_code_is_of_the_last_attempts_first_failure(

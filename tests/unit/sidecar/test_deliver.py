@@ -168,7 +168,7 @@ def test_a_connection_is_kept_but_not_after_a_long_silence(settings: Load, lines
 def test_a_try_that_hangs_leaves_time_for_another_once_the_pod_ends(settings: Load, lines: Lines) -> None:
     with ScriptedServer(HANG, OK) as cronitor:
         sender, done = sending(settings(CRONITOR_TELEMETRY_URL=f"http://127.0.0.1:{cronitor.port}"), lines)
-        sender.hurry(0.2)
+        sender.hurry(4.0)
         sender.send(FAIL)
         assert done() == (FAIL, Delivery.ACCEPTED)
         assert len(cronitor.requests) == 2
@@ -182,7 +182,7 @@ def test_a_try_that_hangs_already_when_the_pod_ends_is_overtaken(settings: Load,
         sender.send(FAIL)
         while not cronitor.requests:
             threading.Event().wait(0.01)
-        sender.hurry(0.2)
+        sender.hurry(4.0)
         assert [done(), done()] == [(RUN, Delivery.ACCEPTED), (FAIL, Delivery.ACCEPTED)]
         assert len(cronitor.requests) == 3
     assert lines.holds("try_overtaken")

@@ -20,7 +20,7 @@ from sidecar.machine import (
 )
 from sidecar.pod import parse
 from sidecar.rules import Rules, watched_containers
-from tests.unit.sidecar.pods import CREATED, container, ended, own, pod, running, waiting
+from tests.unit.sidecar.pods import CREATED, at, container, ended, own, pod, running, waiting
 
 ALL = frozenset(State)
 RULES = Rules(tells=ALL, backoff_limit=0)
@@ -441,22 +441,47 @@ def test_complete_clears_a_stuck_start_and_a_failure_is_not_told_twice() -> None
     assert (told(failed), failed.progress.phase) == ([("run", None)], Phase.TOLD)
 
 
-@pytest.mark.parametrize(("start", "phase"), [(599, Phase.TOLD), (600, Phase.LEFT)])
+LATE = replace(RULES, job_deadline_seconds=800, backoff_limit=6, failed_before=6)
+
+
+@pytest.mark.parametrize(("start", "phase"), [(594, Phase.TOLD), (595, Phase.LEFT)])
 def test_a_failure_after_a_start_that_the_controller_may_have_told_is_left_to_it(start: float, phase: Phase) -> None:
-    for raw in (
-        pod(container("app", ended(3, start=start, end=900))),
-        pod(container("app", ended(0, start=650, end=900)), container("helper", ended(3, start=start, end=901))),
-        pod(container("app", running(700)), init=(own(), container("setup", ended(0, start=start))), deleted=950),
-        pod(container("app", running(start), last=ended(3, start=start), restarts=6), restart_policy="OnFailure"),
+    chosen = replace(LATE, containers=frozenset({"app"}))
+    deleted_beside = pod(container("app", running(start)), container("proxy", running(start)), deleted=950)
+    for raw, rules in (
+        (pod(container("app", ended(3, start=start, end=900))), LATE),
+        (pod(container("app", ended(0, start=650)), container("helper", ended(3, start=start))), LATE),
+        (
+            pod(container("app", running(700)), init=(own(), container("setup", ended(0, start=start))), deleted=950),
+            LATE,
+        ),
+        (
+            pod(container("app", running(start), last=ended(3, start=start), restarts=6), restart_policy="OnFailure"),
+            LATE,
+        ),
+        (deleted_beside, chosen),
     ):
-        rules = replace(RULES, job_deadline_seconds=800, backoff_limit=6, failed_before=6)
-        assert see(raw, rules, now=960).progress.phase is phase
+        assert see(raw, rules, Progress(), now=960).progress.phase is phase
+
+
+def test_where_the_runtime_could_not_start_it_its_end_is_as_late() -> None:
+    never = {"terminated": {"exitCode": 128, "reason": "StartError", "startedAt": None, "finishedAt": at(700)}}
+    assert see(pod(container("app", never)), LATE, Progress(), now=701).progress.phase is Phase.LEFT
+    assert told(see(pod(container("app", never)), replace(LATE, unscheduled_seconds=900), Progress(), now=701)) == [
+        ("fail", 128)
+    ]
+
+
+def test_a_start_in_time_that_restarts_hide_is_known() -> None:
+    raw = pod(container("app", running(900), last=ended(3, start=800), restarts=6), restart_policy="OnFailure")
+    assert told(see(raw, LATE, RUNNING, now=960)) == [("fail", 3)]
 
 
 def test_such_a_start_changes_nothing_for_what_ends_well_or_is_not_told_by_the_jobs_end() -> None:
-    assert told(see(pod(container("app", ended(0, start=700))), now=900)) == [("complete", 0)]
+    assert told(see(pod(container("app", ended(0, start=700))), RULES, Progress(), now=900))[1:] == [("complete", 0)]
     beside = pod(container("app", ended(3, start=700)), container("proxy", running(700)))
-    assert told(see(beside, replace(RULES, containers=frozenset({"app"})), now=900)) == [("fail", 3)]
+    chosen = replace(RULES, containers=frozenset({"app"}))
+    assert told(see(beside, chosen, Progress(), now=900))[1:] == [("fail", 3)]
 
 
 def test_a_stuck_start_that_an_earlier_pod_has_told_is_not_told_again() -> None:

@@ -11,9 +11,11 @@ from tests.unit.webhook.controller.histories import (
     RUN,
     SILENT,
     STARTED,
+    Json,
     Row,
     T,
     a_job,
+    at,
     attempt,
     container,
     done,
@@ -45,6 +47,10 @@ ALONE = [
     Row("its end is seen late, and its pod never",
         [(654, seen(failed(), decided_seen_at=T + 640)), (656, seen(failed(), decided_seen_at=T + 640))],
         ["fail: attempt 1/1"], "fail"),
+    Row("its pod's own deadline fails that before its container has ended",
+        [(601, seen(failed(), attempt(container("app", runs()), phase="Failed", reason="DeadlineExceeded"))),
+         (606, seen(failed(), attempt(container("app", ended(137, 605)), phase="Failed", reason="DeadlineExceeded")))],
+        ["run", "fail: attempt 1/1 · app 137 · DeadlineExceeded"], "fail"),
     Row("a person started it", [(600, seen(succeeded(annotations=MANUAL), done()))],
         ["run: manual", "complete 0: manual · attempt 1/7 · app 0"], "complete"),
     Row("it fails, retries are left", [(600, seen(a_job(failed=1), done(3)))], ["run"], closed=False),
@@ -264,11 +270,23 @@ SELECTED = [
         ["fail 3: attempt 1/1 · app 3"], "fail", mark=CHOSEN),
 ]  # fmt: skip
 
+CROWD_OF_2 = a_job(completions=2, parallelism=2)
+ON_ITS_NODE: Json = {"conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": at(1)}]}
+
 CROWD = [
     Row("three of three succeed, two at a time",
         [(10, seen(a_job(completions=3, parallelism=2), going(), going(name="p2"))),
          (600, seen(succeeded(completions=3, parallelism=2, succeeded=3), done(), done(name="p2"), done(name="p3")))],
         ["run", "complete 0: 3/3 succeeded · 0 failed · app 0"], "complete"),
+    Row("another pod began before the one that was seen first",
+        [(7, seen(CROWD_OF_2, going(), attempt(container("app", waits()), name="p2", **ON_ITS_NODE))),
+         (9, seen(CROWD_OF_2, going(), attempt(container("app", runs(3)), name="p2", **ON_ITS_NODE)))],
+        ["run"], closed=False, mark=replace(MARK, start=T + 5)),
+    Row("another pod has yet to begin: for how long",
+        [(when, seen(CROWD_OF_2, going(), attempt(container("app", waits()), name="p2", **ON_ITS_NODE)))
+         for when in (9, 10)], ["run"], closed=False),
+    Row("another pod has yet to begin, for less than that",
+        [(9, seen(CROWD_OF_2, going(), attempt(container("app", waits()), name="p2", **ON_ITS_NODE)))], closed=False),
     Row("one of two fails", [(600, seen(failed(completions=2), done(6)))],
         ["run", "fail 6: 0/2 succeeded · 1 failed · app 6"], "fail"),
     Row("indexes fail at last",

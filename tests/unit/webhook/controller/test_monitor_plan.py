@@ -8,7 +8,7 @@ import pytest
 from tests.unit.webhook.controller.monitor_scene import RESETS, START, cron_job, wanted
 from webhook.controller.monitor_plan import OnRemove, Policy, Wanted, fingerprint_of, plan, rejected_record
 from webhook.controller.monitor_records import Record, Rejection, names_of, shard_of
-from webhook.controller.monitor_steps import Plan, Settled
+from webhook.controller.monitor_steps import Plan, Put, Settled
 
 POLICY = Policy(resets=RESETS)
 RUNNING, SUSPENDED = wanted(), wanted(suspended=True)
@@ -107,33 +107,47 @@ HERE = replace(POLICY, account="here")
 class TestAnotherAccount:
     """Another key, or another address: whether the same monitors are there is not known."""
 
-    @pytest.mark.parametrize(
-        ("want", "paused"),
-        [(RUNNING, ABSENT), (SUSPENDED, True), (wanted(suspended=True, note="new"), True)],
-    )
-    def test_what_was_put_is_put_once_more_and_paused_once_more_where_that_was_ours(
-        self, want: Wanted, paused: bool | str
-    ) -> None:
-        before = put(replace(want, monitor=replace(want.monitor, attributes=RUNNING.monitor.attributes)), account="old")
-        (one,) = plan([want], {"backup": before}, HERE, START, {}).puts
-        assert one.body.get("paused", ABSENT) == paused
-        assert (one.told, one.may_be_paused, one.record.account) == (False, False, "here")
+    @pytest.mark.parametrize("want", [RUNNING, SUSPENDED, EDITED, wanted(suspended=True, note="new")])
+    def test_what_was_put_is_put_once_more(self, want: Wanted) -> None:
+        was = SUSPENDED if want.monitor.suspended else RUNNING
+        (one,) = plan([want], {"backup": put(was, account="old")}, HERE, START, {}).puts
+        assert (one.told, one.record.account) == (False, "here")
         assert replace(plan([want], {"backup": one.record}, HERE, START, {}), wanted={}) == Plan()
 
-    def test_a_pause_of_a_person_stays_his(self) -> None:
-        (one,) = plan([SUSPENDED], {"backup": put(SUSPENDED, paused=False, account="old")}, HERE, START, {}).puts
-        assert "paused" not in one.body
-        assert not one.record.paused
+    @pytest.mark.parametrize("ours", [True, False])
+    def test_where_it_is_not_there_it_is_paused_and_where_it_is_it_stays_as_it_is(self, ours: bool) -> None:
+        (one,) = plan([SUSPENDED], {"backup": put(SUSPENDED, paused=ours, account="old")}, HERE, START, {}).puts
+        assert one.may_be_paused
+        new = one.once_looked_up(None)
+        assert isinstance(new, Put)
+        assert (new.body["paused"], new.record.paused) == (True, True)
+        for paused in (True, False):
+            left = one.once_looked_up(paused)
+            assert isinstance(left, Put)
+            assert "paused" not in left.body
+            assert left.record.paused is ours
+
+    def test_one_that_is_suspended_only_now_is_paused_as_ever(self) -> None:
+        (one,) = plan([SUSPENDED], {"backup": put(RUNNING, account="old")}, HERE, START, {}).puts
+        assert one.once_looked_up(False) == one
+        assert one.body["paused"] is True
+
+    def test_one_that_goes_on_only_now_is_resumed_as_ever(self) -> None:
+        (one,) = plan([RUNNING], {"backup": put(SUSPENDED, account="old")}, HERE, START, {}).puts
+        assert one.body["paused"] is False
 
     def test_a_record_that_names_none_is_of_this_one(self) -> None:
         found = plan([RUNNING], {"backup": put(RUNNING)}, HERE, START, {})
         assert (found.puts, found.settled) == ((), (Settled("backup", put(RUNNING, account="here")),))
 
-    def test_what_is_rejected_there_counts_as_never_put_and_waits(self) -> None:
+    def test_what_is_rejected_there_is_not_taken_for_put_and_waits_and_may_be_there_for_all_that(self) -> None:
         (one,) = plan([RUNNING], {"backup": put(RUNNING, account="old")}, HERE, START, {}).puts
         record = rejected_record(one, START, "no such list")
-        assert not record.was_put
-        assert plan([RUNNING], {"backup": record}, HERE, START + 60.0, {}).puts == ()
+        found = plan([RUNNING], {"backup": record}, HERE, START + 60.0, {})
+        assert (found.puts, found.settled) == ((), ())
+        assert len(plan([RUNNING], {"backup": record}, HERE, START + TEN_HOURS, {}).puts) == 1
+        removed = plan([], {"backup": record}, HERE, START, {"backup": START - 30.0})
+        assert [one.key for one in removed.puts] == ["backup"]
 
     def test_what_was_rejected_elsewhere_is_tried_at_once(self) -> None:
         record = replace(rejected(RUNNING), account="old")
