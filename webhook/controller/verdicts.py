@@ -41,8 +41,9 @@ SIDECAR_SECONDS = 60.0
 PODS_SECONDS = 15.0
 """How long the pods that the Job has counted may still be under way to the cache: their watch may be opened again later
 than the Jobs'."""
-CROWD_SECONDS = 5.0
-"""After the first start that was seen of several pods: the kubelet shows each by itself, a second or two later."""
+CROWD_SECONDS = 10.0
+"""After the first start that was seen of several pods: the kubelet shows each by itself, once it has made all of its
+containers, which takes a busy node that long."""
 
 Json = Mapping[str, Any]
 

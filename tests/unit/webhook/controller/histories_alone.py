@@ -284,9 +284,9 @@ CROWD = [
         ["run"], closed=False, mark=replace(MARK, start=T + 5)),
     Row("another pod has yet to begin: for how long",
         [(when, seen(CROWD_OF_2, going(), attempt(container("app", waits()), name="p2", **ON_ITS_NODE)))
-         for when in (9, 10)], ["run"], closed=False),
+         for when in (14, 15)], ["run"], closed=False),
     Row("another pod has yet to begin, for less than that",
-        [(9, seen(CROWD_OF_2, going(), attempt(container("app", waits()), name="p2", **ON_ITS_NODE)))], closed=False),
+        [(14, seen(CROWD_OF_2, going(), attempt(container("app", waits()), name="p2", **ON_ITS_NODE)))], closed=False),
     Row("one of two fails", [(600, seen(failed(completions=2), done(6)))],
         ["run", "fail 6: 0/2 succeeded · 1 failed · app 6"], "fail"),
     Row("indexes fail at last",
