@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.scenarios.drawn import ANY_MESSAGE, drawn, expected, own_codes
-from tests.e2e.scenarios.shapes import RUN, Shape, completes
+from tests.e2e.scenarios.shapes import RUN, Shape, When, completes
 from tests.e2e.scenarios.truth import GONE, JobSeen, PodSeen, Ran
 from tests.e2e.world import container
 from webhook import annotations
@@ -47,7 +47,7 @@ def test_its_twin_differs_by_name_and_injection_alone() -> None:
     assert [annotations.read(shape.annotations).inject for shape in (one, alone)] == [True, False]
 
 
-@pytest.mark.parametrize("wanted", ["podFailurePolicy", "successPolicy", "backoffLimitPerIndex", "maxFailedIndexes",
+@pytest.mark.parametrize("wanted", ["podFailurePolicy", "backoffLimitPerIndex", "maxFailedIndexes",
                                     "podReplacementPolicy", "ttlSecondsAfterFinished"])  # fmt: skip
 def test_every_field_of_a_job_is_drawn_by_some(wanted: str) -> None:
     assert any(wanted in shape.job for shape in MANY)
@@ -65,6 +65,12 @@ def test_the_outcome_says_what_must_be_heard() -> None:
     assert heard(ONE, seen("Complete", pod(ran())), 3) == [("run", None), ("complete", 0)]
     assert heard(ONE, seen("Failed", pod(ran(3))), 0) == [("run", None), ("fail", 3)]
     assert heard(ONE, seen("Failed", pod(ran(3))), 4) == [("run", None), ("fail", 3)]
+
+
+@pytest.mark.parametrize(("job", "later"), [({}, False), ({"completions": 2}, True)])
+def test_of_several_pods_the_run_may_be_stamped_with_a_later_start(job: dict[str, Any], later: bool) -> None:
+    (first, _) = expected(replace(ONE, job=job), "key", seen("Complete", pod(ran())), 0).heard
+    assert (When.LATER_START in first.stamp) is later
 
 
 @pytest.mark.parametrize(("came_to", "last"), [("Complete", ("complete", 0)), ("Failed", ("fail", 3))])
