@@ -325,8 +325,9 @@ def _fail(progress: Progress, stamp: float, message: str, code: int | None, pod:
 def _may_be_told_already(progress: Progress, pod: Pod, stamp: float, rules: Rules) -> bool:
     """Whether the controller may have told that this pod does not start: a failure after that is not told again."""
     watched = watched_containers(pod, rules)
-    if is_selective(pod, watched) and pod.restart_policy == "Never" and pod.deletion_requested_at is None:
-        return False  # what does not count goes on, and the controller waits for us
+    goes_on = pod.deletion_requested_at is None and any(not isinstance(c.state, Terminated) for c in pod.regular)
+    if is_selective(pod, watched) and pod.restart_policy == "Never" and goes_on:
+        return False  # what does not count does, and the controller waits for us
     starts = [start for c in watched if (start := c.first_known_start) is not None]
     if progress.started_at is not None and progress.started_at >= pod.created_at:
         starts.append(progress.started_at)  # restarts hide it

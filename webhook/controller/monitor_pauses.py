@@ -80,8 +80,9 @@ class Pauses:
                 return paused
             if put.before is None or not put.before.was_put or put.pauses_new:
                 return None  # of what has been put we make sure: a page may pass over one while another is deleted
+        unknown = None if put.pauses_new else False
         if self._is_away:
-            return False
+            return unknown
         try:
             return self._client.is_paused(put.key)
         except (TooManyRequests, KeyRefused):
@@ -89,4 +90,4 @@ class Pauses:
         except CronitorError as error:
             log.info("pause_not_looked_up", extra={"monitor": put.key, "error": str(error)})
             self._is_away = True
-            return False
+            return unknown

@@ -139,7 +139,9 @@ def rejected_record(put: Put, now: float, words: str) -> Record:
     return replace(
         before,
         cron_job=put.record.cron_job,
-        suspended=before.suspended and put.record.suspended,  # one that goes on is paused anew when it is suspended
+        # One that goes on is paused anew when it is suspended; one that is not there yet, when it is.
+        suspended=before.suspended and put.record.suspended and not put.is_new_and_paused,
+        paused=before.paused and not put.is_new_and_paused,
         rejected=Rejection(put.wanted, now, words[:LONGEST_WORDS]),
         account=put.record.account,
     )

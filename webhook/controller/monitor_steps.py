@@ -27,6 +27,10 @@ class Put:
     may_be_paused: bool = False
     pauses_new: bool = False
 
+    @property
+    def is_new_and_paused(self) -> bool:
+        return self.pauses_new and "paused" in self.body
+
     def without_pause(self) -> "Put":
         """The same for a monitor that somebody else has paused: his pause is not ours to lift one day.
 

@@ -202,7 +202,8 @@ class MonitorSync:
     def _reject(self, put: Put, words: str) -> None:
         log.warning("monitor_rejected", extra={"monitor": put.key, "error": words})
         record = rejected_record(put, self._now(), words)
-        if put.wanted and put.before is not None and put.before.was_put and "paused" in put.body:
+        is_there = put.before is not None and put.before.was_put and not put.before.is_elsewhere(put.record.account)
+        if put.wanted and is_there and "paused" in put.body:
             record = self._paused_alone(put, record)
         self._record(put.key, record)
         if record.rejected is not None and not record.repeats_rejection(put.before):

@@ -111,6 +111,8 @@ def _decide(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision:
     patience = _patience(mark, seen, outcome, now)
     if outcome is None and (left := _until_first_start_is_known(mark, seen, now)) > 0:
         return Decision(mark, left)
+    if patience and workloads.is_crowd(seen.job):
+        return Decision(mark, patience)  # a pod that is still to be seen may have been the first to start
     mark = _with_run(mark, seen, final=outcome is not None and not patience)
     if outcome is None:
         return _unfinished(mark, seen, rules, now)
@@ -189,8 +191,8 @@ def _may_tell_run(attempt: Attempt, seen: Seen) -> bool:
     """Whether its sidecar tells the run's start, or will. One whose containers never start tells none of its own."""
     if not attempt.sidecar_runs or not attempt.tells:
         return False
-    if "run" in attempt.tells and attempt.starts:  # with `EARLIER_RUN` too, where it finds nothing of earlier pods
-        return True
+    if "run" in attempt.tells:  # with `EARLIER_RUN` too: that of an earlier pod, or else its own
+        return bool(attempt.starts) or EARLIER_RUN in attempt.tells
     if EARLIER_RUN not in attempt.tells:
         return False
     earlier = seen.attempts[: seen.attempts.index(attempt)]
@@ -269,7 +271,7 @@ def _unfinished(mark: RunMark, seen: Seen, rules: Rules, now: float) -> Decision
         # What precedes the terminal condition is believed in the end, should that not come.
         return Decision(mark, SIDECAR_SECONDS if workloads.is_ending(seen.job) else None)
     done = _done_beside_others(mark, seen)
-    if done and done.deleted_at is None and not _is_told_by_its_sidecar(done):
+    if done and done.deleted_at is None and not _is_told_by_a_sidecar(done, seen):
         return Decision(_complete_by(done, mark, seen, now))
     if failed := _failed_beside_others(mark, seen):
         return Decision(mark.owing(telling.fail(*failed, mark.start, now, "")))
@@ -289,9 +291,12 @@ def _done_beside_others(mark: RunMark, seen: Seen) -> Attempt | None:
     return next((one for one in seen.attempts if one.is_selective and one.has_done_its_part), None)
 
 
-def _is_told_by_its_sidecar(done: Attempt) -> bool:
-    """Whether its completion is still its sidecar's to tell; one that has left it, close to a deadline, does not."""
-    return "complete" in (done.tells or ()) and (done.sidecar_runs or not done.has_ended)
+def _is_told_by_a_sidecar(done: Attempt, seen: Seen) -> bool:
+    """Whether its completion is still a sidecar's to tell: its own, or a later pod's where its own has left it."""
+    if "complete" in (done.tells or ()) and (done.sidecar_runs or not done.has_ended):
+        return True
+    later = seen.attempts[seen.attempts.index(done) + 1 :]
+    return any("complete" in (one.tells or ()) for one in later)
 
 
 def _failed_beside_others(mark: RunMark, seen: Seen) -> tuple[Json, tuple[Attempt, ...]] | None:

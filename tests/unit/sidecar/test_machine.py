@@ -460,6 +460,7 @@ def test_a_failure_after_a_start_that_the_controller_may_have_told_is_left_to_it
             LATE,
         ),
         (deleted_beside, chosen),
+        (pod(container("app", ended(3, start=start)), container("proxy", ended(0, start=start))), chosen),
     ):
         assert see(raw, rules, Progress(), now=960).progress.phase is phase
 

@@ -282,6 +282,11 @@ CROWD = [
         [(7, seen(CROWD_OF_2, going(), attempt(container("app", waits()), name="p2", **ON_ITS_NODE))),
          (9, seen(CROWD_OF_2, going(), attempt(container("app", runs(3)), name="p2", **ON_ITS_NODE)))],
         ["run"], closed=False, mark=replace(MARK, start=T + 5)),
+    Row("another pod began before it, and the Job has ended before that is seen",
+        [(16, seen(succeeded(completions=2, parallelism=2, succeeded=2), done(0, 12), decided_seen_at=T + 15)),
+         (17, seen(succeeded(completions=2, parallelism=2, succeeded=2), done(0, 12),
+                   attempt(container("app", ended(0, 11, 3)), phase="Succeeded", name="p2"), decided_seen_at=T + 15))],
+        ["run", "complete 0: 2/2 succeeded · 0 failed · app 0"], "complete"),
     Row("another pod has yet to begin: for how long",
         [(when, seen(CROWD_OF_2, going(), attempt(container("app", waits()), name="p2", **ON_ITS_NODE)))
          for when in (14, 15)], ["run"], closed=False),

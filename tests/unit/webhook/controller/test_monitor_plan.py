@@ -149,6 +149,15 @@ class TestAnotherAccount:
         removed = plan([], {"backup": record}, HERE, START, {"backup": START - 30.0})
         assert [one.key for one in removed.puts] == ["backup"]
 
+    def test_one_that_is_rejected_there_as_it_was_to_be_paused_is_paused_when_it_is_taken(self) -> None:
+        (one,) = plan([SUSPENDED], {"backup": put(SUSPENDED, account="old")}, HERE, START, {}).puts
+        new = one.once_looked_up(None)
+        assert isinstance(new, Put)
+        record = rejected_record(new, START, "no such list")
+        assert not record.paused
+        (again,) = plan([SUSPENDED], {"backup": record}, HERE, START + TEN_HOURS, {}).puts
+        assert again.body["paused"] is True
+
     def test_what_was_rejected_elsewhere_is_tried_at_once(self) -> None:
         record = replace(rejected(RUNNING), account="old")
         assert len(plan([RUNNING], {"backup": record}, HERE, START + 60.0, {}).puts) == 1

@@ -1,5 +1,6 @@
 """Monitors kept at Cronitor over rounds, refusals, restarts and removals."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -320,6 +321,28 @@ class TestPaused:
         scene.reconcile(*(wanted(f"c{number}", suspended=True) for number in range(5)))
         assert [one["paused"] for one in scene.cronitor.monitors.values()] == [True] * 5
         assert len(scene.cronitor.looked_up) == 1
+
+    @pytest.mark.parametrize("count", [1, 20])
+    def test_in_another_account_too_where_it_may_not_be_there(self, scene: Scene, count: int) -> None:
+        ones = [wanted(f"c{number}", suspended=True) for number in range(count)]
+        scene.policy = replace(scene.policy, account="one")
+        scene.reconcile(*ones)
+        scene.policy = replace(scene.policy, account="two")
+        scene.cronitor.monitors.clear()
+        scene.cronitor.lookup_failure = CronitorError("503", 503)
+        scene.reconcile(*ones)
+        assert [one["paused"] for one in scene.cronitor.monitors.values()] == [True] * count
+
+
+def test_what_another_account_rejects_is_not_made_there_to_be_paused(scene: Scene) -> None:
+    scene.policy = replace(scene.policy, account="one")
+    scene.reconcile(wanted(suspended=True))
+    scene.policy = replace(scene.policy, account="two")
+    scene.cronitor.monitors.clear()
+    scene.edit("backup", fingerprint="another")
+    scene.lead()
+    scene.reconcile(wanted(suspended=True, note="bad"))
+    assert scene.cronitor.monitors == {}
 
 
 def test_what_is_not_wanted_any_more_is_reset_once(scene: Scene) -> None:
