@@ -21,7 +21,7 @@ from tests.e2e.faults.storms import STORMS, Storm
 from tests.e2e.faults.table import TABLE
 from tests.e2e.faults.watcher import Watcher
 from tests.e2e.logs import LogKeeper
-from tests.e2e.world import Json, World
+from tests.e2e.world import Json, World, cron_job, eventually
 
 pytestmark = pytest.mark.timeout(540)
 
@@ -51,8 +51,11 @@ def test_it_is_told_in_spite_of(row: Row, side_by_side: Runner) -> None:
 
 
 @pytest.mark.parametrize("storm", STORMS, ids=lambda storm: storm.name)
-def test_it_is_told_through(storm: Storm, runner: Runner, make_namespace: NAMESPACED) -> None:
+def test_it_is_told_through(storm: Storm, runner: Runner, world: World, make_namespace: NAMESPACED) -> None:
     namespace = make_namespace("faults-storm")
+    asked = world.run_now(world.create(cron_job("asked", job={"suspend": True}), namespace))
+    # After a storm that took the API server away some replica's watch may be a few seconds behind.
+    eventually(lambda: world.would_inject(asked), f"admission that injects in {namespace}")
     runner.storm(storm, lambda _row: namespace)
     assert runner.problems(storm.rows) == {}
 

@@ -290,17 +290,19 @@ def test_a_telemetry_key_for_monitors_is_said_loudly(
 def test_with_another_key_everything_is_put_once_more(
     world: World, cronitor: StandIn, made: Made, installed: Callable[..., None]
 ) -> None:
-    """It may be that of another account. Going back is another one again."""
-    running, suspended = made("kept"), made("kept-suspended", spec={"suspend": True})
-    has(cronitor, key_of(running))
-    has(cronitor, key_of(suspended), paused=True)
+    """It may be that of another account, which has only some of them. Going back is another one again."""
+    suspended = {"suspend": True}
+    there, resumed, missing = made("kept"), made("kept-resumed", spec=suspended), made("kept-missing", spec=suspended)
+    for found in (resumed, missing):
+        has(cronitor, key_of(found), paused=True)
+    names = {key_of(one): has(cronitor, key_of(one))["name"] for one in (there, resumed, missing)}
     cronitor.account.keys = {**cronitor.account.keys, OTHER_API_KEY: "sdk"}
-    cronitor.edit_monitor(key_of(running), name="of another account")
-    cronitor.edit_monitor(key_of(suspended), name="of another account", paused=False)
+    cronitor.edit_monitor(key_of(there), name="another")
+    cronitor.edit_monitor(key_of(resumed), name="another", paused=False)
+    cronitor.delete_monitor(key_of(missing))
     installed(api_key=OTHER_API_KEY)
-    names = {key_of(one): f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in (running, suspended)}
-    has(cronitor, key_of(running), name=names[key_of(running)], paused=False)
-    has(cronitor, key_of(suspended), name=names[key_of(suspended)], paused=True)
+    for found, paused in ((there, False), (resumed, False), (missing, True)):
+        has(cronitor, key_of(found), name=names[key_of(found)], paused=paused)
 
 
 def _readiness(world: World) -> str:

@@ -81,6 +81,23 @@ class World:
         except Forbidden:
             return  # the namespace has no default ServiceAccount yet
 
+    def would_inject(self, job: Json) -> bool:
+        """Whether each replica of admission, asked by itself, injects a pod of this Job."""
+        metadata = job["metadata"]
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
+        request = {
+            "uid": "asked",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "operation": "CREATE",
+            "namespace": metadata["namespace"],
+            "object": {"metadata": {"ownerReferences": [{**owner, "controller": True}]},
+                       "spec": {"containers": [container()]}},
+        }  # fmt: skip
+        review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/https:{{}}:8443/proxy/mutate"
+        names = [pod["metadata"]["name"] for pod in self.our_pods("admission")]
+        return bool(names) and all("patch" in self.kube.create(path.format(name), review)["response"] for name in names)
+
     def gated_pod(self, job: Json, name: str) -> Json:
         """A real pod of this Job that is never scheduled: for what concerns admission alone, by the hundred."""
         metadata = job["metadata"]

@@ -99,7 +99,7 @@ class RunTeller:
         if entry.gone_at is None:
             return False
         pods = (float("inf") if gone_at is None else gone_at for _, gone_at in entry.pods.values())
-        last = max(entry.gone_at, *pods)
+        last = max([entry.gone_at, *pods])
         if last > self._absence.until or self._absence.covers(last):
             return False
         self._book.close(uid)

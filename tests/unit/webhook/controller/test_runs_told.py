@@ -184,6 +184,16 @@ def test_a_job_deleted_in_mid_run_is_a_failure_and_then_forgotten(included: Worl
     assert included.book.entry(JOB_UID) is None
 
 
+def test_a_job_that_is_deleted_before_it_has_a_pod_is_a_failure_and_then_forgotten(included: World) -> None:
+    included.put(JOB, job())
+    settle(included)
+    included.delete(JOB)
+    settle(included)
+    assert told(included) == [("fail", None)]
+    assert included.telemetry.told[-1][2].message == "Job deleted · attempt 1/7"
+    assert included.book.entry(JOB_UID) is None
+
+
 def test_a_job_that_is_gone_the_moment_it_ends_is_told_from_what_was_seen_last(included: World) -> None:
     included.put(JOB, job())
     included.put(POD, pod_alone(APP_RUNS))
