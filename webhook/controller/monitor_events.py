@@ -89,11 +89,15 @@ class Refusals:
             self.text = text
             self._knowing.clear()
             log.error("api_key_refused", extra={"detail": text})
-        for put in puts:
+        self.tell(puts)
+
+    def tell(self, puts: Iterable[Put]) -> None:
+        """Tell those that do not know yet, while the key is refused."""
+        for put in puts if self.text else ():
             cron_job = put.record.cron_job
             if put.wanted and cron_job.uid not in self._knowing and len(self._knowing) < MOST_TOLD_OF_REFUSAL:
                 self._knowing.add(cron_job.uid)
-                self._told.refused(cron_job, text)
+                self._told.refused(cron_job, self.text)
 
     def over(self) -> None:
         self.text = ""

@@ -79,12 +79,16 @@ class MonitorSync:
         Raises KubeError where records cannot be read or written.
         """
         self._write(())  # what could not be written before comes first
-        wait: float | None = self._not_before - self._clock()
-        if wait is not None and wait <= 0:
+        wait: float | None = (left := self._not_before - self._clock())
+        is_due = left <= 0
+        if is_due or self._refusals.text:
             records, now = self._records, self._now()
             planned = plan(self._wanted(), records, self._policy(), now, self._missing, self._open_keys)
             self._missing = planned.missing
-            wait = self._applied(planned)
+            if is_due:
+                wait = self._applied(planned)
+            else:
+                self._refusals.tell(planned.puts)  # who comes now is not to wait for the next try
             self._count(planned)
         return 0.0 if self._tell_some() else wait
 

@@ -45,6 +45,12 @@ def waits(name: str = "app", **more: Any) -> Json:
     return container(name, UNTIL_TOLD, **more)
 
 
+OUTLIVED: Json = {
+    "initContainers": [container("mesh", "trap 'sleep 15; exit 0' TERM; sleep 999 & wait", restartPolicy="Always")]
+}
+"""For a pod whose sidecar has to see the end, however late a busy node shows it: ours is told to end after this one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """`before` is called when the monitor is known and no Job is there yet, `fault` once there is the Job.

@@ -1,7 +1,7 @@
 """The rows that run side by side: no fault here reaches further than its own pod, its own monitor or namespace."""
 
 from tests.e2e.faults import acts, deletions
-from tests.e2e.faults.rows import ANY, COMPLETE, EITHER, RUN, Heard, Row, by_controller, waits
+from tests.e2e.faults.rows import ANY, COMPLETE, EITHER, OUTLIVED, RUN, Heard, Row, by_controller, waits
 from tests.e2e.world import Json, container
 
 ONCE = {"backoffLimit": 0}
@@ -58,7 +58,7 @@ CRONITOR = (
     Row("cronitor-429", acts.ends_once_told, before=acts.answers(429, run=2, complete=1, retry_after="2"),
         logged=("answer=429",)),
     Row("cronitor-400-for-the-message", acts.ends, (RUN, Heard("complete", 0, "")),
-        before=acts.answers(400, complete=1), logged=("telling_without_message",)),
+        before=acts.answers(400, complete=1), pod=OUTLIVED, logged=("telling_without_message",)),
     *(
         Row(f"cronitor-{status}", acts.ends, (), before=acts.answers(status, run=None, complete=None),
             logged=(f"answer={status} delivery=refused",))
@@ -91,7 +91,7 @@ KILLED = (
     Row("killed-under-on-failure", acts.killed(1), (RUN, Heard("complete", 0, "attempt 2/7 · app 0")), restarts=1,
         pod={"restartPolicy": "OnFailure"}),
     Row("killed-after-the-end", acts.killed_after_the_end, (RUN, by_controller("complete", 0, COMPLETE.message)),
-        before=acts.fails_at("hang", complete=2), undelivered=("complete",), exits=frozenset({137})),
+        before=acts.fails_at("hang", complete=2), pod=OUTLIVED, undelivered=("complete",), exits=frozenset({137})),
     Row("killed-with-all-messages-full", acts.killed(1), (RUN, Heard("complete", 0, ANY)),
         containers=(waits(), *map(talkative, range(11))), restarts=1),
 )  # fmt: skip

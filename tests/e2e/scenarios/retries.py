@@ -2,7 +2,7 @@
 
 from tests.chaos.shapes import ATTEMPTS, JOB_UID
 from tests.cronitor.events import Kind
-from tests.e2e.faults.rows import waits
+from tests.e2e.faults.rows import OUTLIVED, waits
 from tests.e2e.scenarios import acts
 from tests.e2e.scenarios.shapes import (
     ALONE,
@@ -116,16 +116,12 @@ EACH_ATTEMPT = with_twins((
           (in_place(1, 6, WORKS),), pod=EMPTY, annotations=ATTEMPTS_TOLD, violates=ONE_MORE),
 ))  # fmt: skip
 
-SEEN_BY_ITS_SIDECAR: Json = {"initContainers": [container("mesh", "trap 'sleep 15; exit 0' TERM; sleep 999 & wait",
-                                                          restartPolicy="Always")]}  # fmt: skip
-"""Ours is ended after this one, and so sees the failure, however late a busy node shows it."""
-
 # Its first pod's sidecar does not know of them: what it told is corrected.
 GRANTED = (
     Shape("retries-granted-in-mid-run",
           (RUN, fails(acts.FAILURE, f"attempt 1/1 · app {acts.FAILURE}", When.ATTEMPT),
            completes("attempt 2/4 · app 0")),
-          (waits(),), acts.second_pod_ends_once_retries_are_granted, job={"backoffLimit": 0}, pod=SEEN_BY_ITS_SIDECAR,
+          (waits(),), acts.second_pod_ends_once_retries_are_granted, job={"backoffLimit": 0}, pod=OUTLIVED,
           violates=ONE_MORE, twin=False),
     Shape("retries-granted-in-mid-run-alone", (RUN, completes("attempt 2/4 · app 0")), (waits(),),
           acts.second_pod_ends_once_retries_are_granted, job={"backoffLimit": 0}, annotations=ALONE, injected=False,

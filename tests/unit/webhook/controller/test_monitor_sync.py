@@ -306,6 +306,17 @@ class TestPaused:
         assert "telemetry key" in scene.sync.detail()
         assert (scene.sent(), scene.records()) == ([], {})
 
+    def test_a_cron_job_that_comes_while_the_key_is_refused_is_told_so_at_once(self, scene: Scene) -> None:
+        scene.cronitor.failures.extend([TELEMETRY_KEY] * 2)
+        assert scene.reconcile(wanted()) == KEY_REFUSED_SECONDS
+        scene.told()
+        scene.sent()
+        scene.now += 1.0
+        for _ in range(2):
+            assert scene.reconcile(wanted(), wanted("new")) == KEY_REFUSED_SECONDS - 1.0
+        assert [event[:2] for event in scene.told()] == [("new", "KeyRefused")]
+        assert scene.sent() == []
+
     def test_a_look_up_that_works_does_not_mean_that_the_key_may_put(self, scene: Scene) -> None:
         scene.cronitor.failures.extend([TELEMETRY_KEY] * 2)
         ones = [wanted(suspended=True), wanted("other", suspended=True)]
