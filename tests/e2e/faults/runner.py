@@ -16,7 +16,7 @@ from tests.e2e.faults.watcher import Watcher
 from tests.e2e.logs import LogKeeper
 from tests.e2e.world import World
 
-AT_ONCE = 16
+AT_ONCE = 10
 """Rows under way: more would starve the sidecars of the little CPU that they ask for, when a pod's end waits for it."""
 
 
