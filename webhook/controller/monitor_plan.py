@@ -250,10 +250,8 @@ class _Planning:
 
     def _is_put(self, wanted: Wanted, record: Record) -> bool:
         """Whether Cronitor has it as it is wanted, but for what people have changed there."""
-        if record.removed is not None or record.is_elsewhere(self._policy.account):
-            return False
         needs_resuming = record.may_be_paused_by_us and not wanted.monitor.suspended
-        return record.fingerprint == wanted.fingerprint and not needs_resuming
+        return record.holds(wanted.fingerprint, self._policy.account) and not needs_resuming
 
 
 def _is_done_with(record: Record) -> bool:

@@ -69,6 +69,10 @@ class Record:
     def may_be_paused_by_us(self) -> bool:
         return self.paused or self.pausing
 
+    def holds(self, fingerprint: str, account: str) -> bool:
+        """Whether that was put last, and is there."""
+        return self.removed is None and self.fingerprint == fingerprint and not self.is_elsewhere(account)
+
     def is_elsewhere(self, account: str) -> bool:
         """Whether that was with another key or at another address, so that this account may not have it."""
         return self.account not in ("", account)

@@ -274,10 +274,5 @@ class MonitorSync:
         records = [(wanted, one) for key, wanted in planned.wanted.items() if (one := self._records.get(key))]
         metrics.monitors_desired.set(len(planned.wanted))
         account = self._policy().account
-        metrics.monitors_synced.set(
-            sum(
-                one.fingerprint == wanted and one.removed is None and not one.is_elsewhere(account)
-                for wanted, one in records
-            )
-        )
+        metrics.monitors_synced.set(sum(one.holds(wanted, account) for wanted, one in records))
         metrics.monitors_rejected.set(sum(one.rejected is not None for _, one in records))

@@ -203,8 +203,11 @@ def _may_tell_run(attempt: Attempt, seen: Seen) -> bool:
 
 def _passes_on(attempt: Attempt, seen: Seen) -> bool:
     """Whether a later pod's sidecar tells what this one's could not deliver of the run's start."""
-    later = seen.attempts[seen.attempts.index(attempt) + 1 :]
-    return any(_may_tell_run(one, seen) for one in later)
+    return any(_may_tell_run(one, seen) for one in _later(attempt, seen))
+
+
+def _later(attempt: Attempt, seen: Seen) -> tuple[Attempt, ...]:
+    return seen.attempts[seen.attempts.index(attempt) + 1 :]
 
 
 def _outcome(seen: Seen, now: float) -> Outcome | None:
@@ -295,8 +298,7 @@ def _is_told_by_a_sidecar(done: Attempt, seen: Seen) -> bool:
     """Whether its completion is still a sidecar's to tell: its own, or a later pod's where its own has left it."""
     if "complete" in (done.tells or ()) and (done.sidecar_runs or not done.has_ended):
         return True
-    later = seen.attempts[seen.attempts.index(done) + 1 :]
-    return any("complete" in (one.tells or ()) for one in later)
+    return any("complete" in (one.tells or ()) for one in _later(done, seen))
 
 
 def _failed_beside_others(mark: RunMark, seen: Seen) -> tuple[Json, tuple[Attempt, ...]] | None:
